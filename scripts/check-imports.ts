@@ -20,6 +20,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/store': ['fs', 'src/errors.ts', 'src/tree'],
   'src/archive': ['fs', 'src/errors.ts', 'src/tree'],
   'src/changes': ['fs', 'src/errors.ts', 'src/tree'],
+  'src/control': ['fs', 'src/errors.ts', 'src/log.ts'],
   'src/mount': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store'],
   'src/graph': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/archive', 'src/changes', 'src/mount'],
   'src/cli': ['fs', 'src'],

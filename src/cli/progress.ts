@@ -1,0 +1,39 @@
+import type { Io } from '../control/io.ts';
+import { bytes } from './output.ts';
+
+/** Nothing is shown for work that is done within this time, milliseconds. */
+const QUIET = 1000;
+const INTERVAL = 200;
+
+/** One line on a terminal that tells how far long work is: bytes, entries, rate and, where the total is known, the time left. Never into a pipe. */
+export class Progress {
+  readonly #io: Io;
+  readonly #action: string;
+  readonly #total: number | undefined;
+  readonly #started = Date.now();
+  #shown = 0;
+
+  constructor(io: Io, action: string, total?: number) {
+    this.#io = io;
+    this.#action = action;
+    this.#total = total;
+  }
+
+  update(done: number, entries?: number): void {
+    const now = Date.now();
+    if (!this.#io.terminal || now - this.#started < QUIET || now - this.#shown < INTERVAL) return;
+    this.#shown = now;
+    const rate = done / ((now - this.#started) / 1000);
+    const parts = [this.#total === undefined ? bytes(done) : `${bytes(done)} of ${bytes(this.#total)}`];
+    if (entries !== undefined) parts.push(`${entries} files`);
+    parts.push(`${bytes(rate)}/s`);
+    if (this.#total !== undefined && rate > 0) parts.push(`${Math.max(0, Math.ceil((this.#total - done) / rate))} s left`);
+    this.#io.err(`\r\x1b[K${this.#action}: ${parts.join(', ')}`);
+  }
+
+  /** Clears the line. */
+  end(): void {
+    if (this.#shown > 0) this.#io.err('\r\x1b[K');
+    this.#shown = 0;
+  }
+}

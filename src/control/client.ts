@@ -1,0 +1,44 @@
+import { connect, type Socket } from 'node:net';
+import { hasCode } from '../../fs/errno.ts';
+import { UfsError } from '../errors.ts';
+import type { Io } from './io.ts';
+import { type CommandRequest, FRAME, receiveFrames, sendFrame } from './frame.ts';
+
+/** Connects to the process that serves a store; undefined where none does. */
+export async function connectToServer(path: string): Promise<Socket | undefined> {
+  const socket = connect(path);
+  try {
+    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+    return socket;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return undefined;
+    throw new UfsError('UFS_CONTROL', `Cannot reach the server of the store at ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Has the server run a command with this process's input and output; its exit code. */
+export async function runRemotely(socket: Socket, argv: string[], io: Io): Promise<number> {
+  const request: CommandRequest = { argv, cwd: io.cwd, terminal: io.terminal, outputTerminal: io.outputTerminal };
+  const abort = (): void => void sendFrame(socket, FRAME.abort);
+  io.signal.addEventListener('abort', abort);
+  let input: AsyncIterator<Buffer> | undefined;
+  try {
+    await sendFrame(socket, FRAME.request, JSON.stringify(request));
+    for await (const { kind, payload } of receiveFrames(socket)) {
+      if (kind === FRAME.out) await io.out(Buffer.from(payload));
+      else if (kind === FRAME.err) io.err(payload.toString());
+      else if (kind === FRAME.exit) return JSON.parse(payload.toString()) as number;
+      else if (kind === FRAME.wantInput) {
+        input ??= io.input()[Symbol.asyncIterator]();
+        const next = await input.next();
+        if (next.done === true) await sendFrame(socket, FRAME.inputEnd);
+        else await sendFrame(socket, FRAME.input, next.value);
+      }
+    }
+  } finally {
+    io.signal.removeEventListener('abort', abort);
+    socket.destroy();
+    void input?.return?.();
+  }
+  throw new UfsError('UFS_CONTROL', `The server of the store ended while it ran "ufs ${argv.join(' ')}"`);
+}
