@@ -32,7 +32,7 @@ export async function sendFrame(socket: Socket, kind: number, payload: string | 
 }
 
 export async function* receiveFrames(socket: Socket): AsyncGenerator<{ kind: number; payload: Buffer }> {
-  let buffered = Buffer.alloc(0);
+  let buffered: Buffer = Buffer.alloc(0);
   for await (const chunk of socket) {
     buffered = buffered.length === 0 ? (chunk as Buffer) : Buffer.concat([buffered, chunk as Buffer]);
     while (buffered.length >= 5) {

@@ -19,7 +19,7 @@ export class ControlServer {
     this.#path = path;
     this.#run = run;
     this.#server = createServer((socket) => {
-      const job = this.#serve(socket).catch(() => socket.destroy());
+      const job = this.#serve(socket).catch(() => void socket.destroy());
       this.#running.add(job);
       void job.then(() => {
         this.#running.delete(job);
