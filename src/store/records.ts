@@ -1,0 +1,53 @@
+import type { ObjectKey } from '../tree/entry.ts';
+import type { LayerId } from './layer-id.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** An applied layer: read-only, its metadata in the index, its data in its content directory. */
+export interface LayerRecord {
+  kind: 'layer';
+  /** Names its directory below layers/, and is what `Entry.layer` says. Never used twice. */
+  number: number;
+  id: LayerId;
+  parent?: LayerId;
+  /** sha256 of the uncompressed archive. */
+  diffId: string;
+  /** Bytes of the uncompressed archive. */
+  archiveSize: number;
+  /** Bytes of file data the layer brings, hard links once. */
+  size: number;
+  /** Bytes of file data written for it: what no other layer had. */
+  ownBytes: number;
+  /** The root's Entry, encoded, in base64. */
+  root: string;
+  /** The object with the link counts; absent where no inode has several names. */
+  links?: ObjectKey;
+  created: string;
+  labels: Labels;
+}
+
+/** A writable layer on top of an applied one (or of nothing). */
+export interface ContainerRecord {
+  kind: 'container';
+  number: number;
+  id: string;
+  name?: string;
+  parent?: LayerId;
+  /** The id of the image it was made from, for people. */
+  image?: string;
+  created: string;
+  labels: Labels;
+}
+
+export type Manifest = LayerRecord | ContainerRecord;
+
+export interface ImageRecord {
+  /** "sha256:" and the digest of `config`. */
+  id: string;
+  /** Sorted. */
+  names: readonly string[];
+  /** Bottom first, as the config's rootfs.diff_ids. */
+  layers: readonly LayerId[];
+  config: Buffer;
+  created: string;
+}
