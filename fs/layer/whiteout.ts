@@ -1,0 +1,56 @@
+import { FsError, hasCode } from '../errno.ts';
+import type { Name } from '../name.ts';
+import { isCharacterDevice, S_IFCHR, S_IFREG } from '../stat.ts';
+import type { Stat } from '../stat.ts';
+import { statOrUndefined, unlinkAt } from '../host/at.ts';
+import { mknodAt } from '../host/make.ts';
+import { isWhiteoutFile } from './overlay-xattr.ts';
+
+/** ".wh.NAME" says that the layers below show no NAME. */
+export const AUFS_PREFIX = '.wh.';
+/** A file of this name says that its directory shows nothing of the layers below. */
+export const AUFS_OPAQUE = '.wh..wh..opq';
+
+/** True for names with the prefix that mean nothing: aufs's own files, a stray mark fuse-overlayfs 1.10 wrote, and what hides no possible name. */
+export function isAufsNoise(name: Name): boolean {
+  return name.startsWith('.wh..wh.') || name === '.wh..opq' || name === '.wh.' || name === '.wh..' || name === '.wh...';
+}
+
+/** True for overlayfs's usual whiteout: a character device 0:0. */
+export function isWhiteoutDevice(stat: Pick<Stat, 'mode' | 'rdevMajor' | 'rdevMinor'>): boolean {
+  return isCharacterDevice(stat) && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+export type WhiteoutSpelling = 'device' | 'aufs';
+
+/** What can be written in a directory: devices where mknod(2) allows them (in a user namespace 0:0 is, since Linux 5.8), else ".wh." files. */
+export function probeSpelling(directory: number): WhiteoutSpelling {
+  const probe = `#whiteout-${process.pid}`;
+  try {
+    mknodAt(directory, probe, S_IFCHR, 0, 0);
+  } catch (error) {
+    if (hasCode(error, 'EPERM', 'EOPNOTSUPP', 'EINVAL', 'ENOSYS')) return 'aufs';
+    throw error;
+  }
+  unlinkAt(directory, probe);
+  return 'device';
+}
+
+/** True where one of the three spellings hides `name` in a directory. `stat` is that of the name itself, if it is there. */
+export function isWhitedOut(directory: number, name: Name, stat: Stat | undefined, may: { aufs: boolean; files: boolean }): boolean {
+  if (stat !== undefined && isWhiteoutDevice(stat)) return true;
+  if (may.files && stat !== undefined && (stat.mode & S_IFREG) === S_IFREG && stat.size === 0 && isWhiteoutFile({ directory, name })) return true;
+  return may.aufs && stat === undefined && name.length + AUFS_PREFIX.length <= 255 && statOrUndefined(directory, AUFS_PREFIX + name) !== undefined;
+}
+
+/** The name a whiteout of `name` stands under. */
+export function whiteoutName(name: Name, spelling: WhiteoutSpelling): Name {
+  if (spelling === 'device') return name;
+  if (name.length + AUFS_PREFIX.length > 255) throw new FsError('ENAMETOOLONG', 'Cannot remove a name over 251 bytes: this upper directory has ".wh." whiteouts');
+  return AUFS_PREFIX + name;
+}
+
+/** Makes a whiteout under exactly this name (see `whiteoutName`). */
+export function makeWhiteout(directory: number, at: Name, spelling: WhiteoutSpelling): void {
+  mknodAt(directory, at, spelling === 'device' ? S_IFCHR : S_IFREG, 0, 0);
+}
