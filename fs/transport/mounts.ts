@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs';
+import { hasCode } from '../errno.ts';
+import { statfs } from '../host/file.ts';
+import { nameFromBytes, type Name } from '../name.ts';
+
+/** A line of /proc/self/mountinfo. */
+export interface MountInfo {
+  id: number;
+  /** "0:57", the device of its files. */
+  device: string;
+  target: Name;
+  options: string;
+  type: string;
+  source: Name;
+  superOptions: string;
+}
+
+/** Undoes the octal escapes of /proc/self/mountinfo (space, tab, newline, backslash). */
+export function unescapeMount(text: string): string {
+  return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
+}
+
+export function parseMountInfo(text: string): MountInfo[] {
+  return text.split('\n').filter((line) => line !== '').map((line) => {
+    const fields = line.split(' ');
+    // Any number of optional fields stands before the "-".
+    const separator = fields.indexOf('-', 6);
+    const field = (index: number): string => unescapeMount(fields[index] ?? '');
+    return {
+      id: Number(field(0)), device: field(2), target: field(4), options: field(5), type: field(separator + 1), source: field(separator + 2),
+      superOptions: field(separator + 3),
+    };
+  });
+}
+
+/** Mounts at exactly this absolute path, lowest first. Asks the kernel's list, never the mount itself, which might hang. */
+export function findMounts(target: Name): MountInfo[] {
+  return parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo'))).filter((mount) => mount.target === target);
+}
+
+/** True where the mount at a path has lost its server: every access says ENOTCONN. */
+export function isStaleMount(path: Name): boolean {
+  try {
+    statfs(path);
+    return false;
+  } catch (error) {
+    return hasCode(error, 'ENOTCONN', 'ECONNABORTED');
+  }
+}

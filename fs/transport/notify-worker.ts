@@ -1,0 +1,9 @@
+import { parentPort } from 'node:worker_threads';
+import { libc } from '../host/native.ts';
+import type { Order } from './notify.ts';
+
+// Errors need no answer: ENOENT says the kernel had nothing cached, ENODEV that the mount is gone.
+parentPort?.on('message', (order: Order) => {
+  if ('close' in order) libc.close(order.fd);
+  else libc.write(order.fd, order.message, order.message.length);
+});

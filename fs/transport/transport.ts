@@ -1,0 +1,10 @@
+/** The way to one kernel connection (or what plays its part), as a session sees it. Requests come in through `Session.handle`. */
+export interface Channel {
+  /** Delivers the first `length` bytes, a whole reply. False where nobody waits for it any more (the request was aborted, or the mount is gone). */
+  send(reply: Buffer, length: number): boolean;
+  /** Delivers a notification later, in order, from another thread. */
+  notify(message: Buffer): void;
+  /** Registers a descriptor as backing file; an id above 0. Throws FsError. */
+  openBacking(fd: number): number;
+  closeBacking(id: number): void;
+}
