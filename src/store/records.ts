@@ -6,7 +6,7 @@ export type Labels = Readonly<Record<string, string>>;
 /** An applied layer: read-only, its metadata in the index, its data in its content directory. */
 export interface LayerRecord {
   kind: 'layer';
-  /** Names its directory below layers/, and is what `Entry.layer` says. Never used twice. */
+  /** Names its directory below layers/, and is what `Entry.layer` says. Greater than its parent's. */
   number: number;
   id: LayerId;
   parent?: LayerId;
@@ -22,6 +22,8 @@ export interface LayerRecord {
   root: string;
   /** The object with the link counts; absent where no inode has several names. */
   links?: ObjectKey;
+  /** How many objects the layer made: what its file `objects` holds. */
+  objects: number;
   created: string;
   labels: Labels;
 }

@@ -1,67 +1,19 @@
-import type { Change } from '../tree/change.ts';
-import type { ContentSink, ContentSource, Entry, Tree, TreeReader } from '../tree/entry.ts';
-import type { IndexedLayer } from './indexed-layer.ts';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
+import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
+import { createContainer, removeContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { LayerContent } from './content.ts';
+import { checkImageLayers, type NewImage } from './image-table.ts';
+import { IndexedLayer } from './indexed-layer.ts';
 import type { LayerId } from './layer-id.ts';
-import type { ContainerRecord, ImageRecord, Labels, LayerRecord } from './records.ts';
-
-export interface StoreOptions {
-  /** Make the store where there is none. */
-  create?: boolean;
-  /** Throw the index away and make it anew from the layers. */
-  rebuild?: boolean;
-  /** Told what was mended or swept away at open. */
-  log?: (message: string) => void;
-}
-
-export interface CommitOptions {
-  root: Change;
-  /** "sha256:…" of the uncompressed archive. */
-  diffId: string;
-  archiveSize: number;
-  size: number;
-  labels?: Labels;
-}
-
-export interface LayerTransaction {
-  readonly number: number;
-  readonly sink: ContentSink;
-  /** Where the recipe is to be written. */
-  readonly recipePath: string;
-  readonly parent: LayerRecord | undefined;
-  readonly parentTree: Tree | undefined;
-  readonly reader: TreeReader;
-  commit(options: CommitOptions): Promise<LayerRecord>;
-  /** Leaves nothing; may be called at any time, after a commit it does nothing. */
-  abort(): void;
-}
-
-export interface NewContainer {
-  /** Random where absent. */
-  id?: string;
-  name?: string;
-  parent?: LayerId;
-  /** Id of the image `parent` is the top layer of. */
-  image?: string;
-  labels?: Labels;
-}
-
-export interface Container extends ContainerRecord {
-  /** Absolute paths of the upper directory and of the directory copy-ups are built in. */
-  diff: string;
-  work: string;
-}
-
-export interface NewImage {
-  names?: readonly string[];
-  config: Buffer;
-  /** Bottom first; every one is in the store. */
-  layers: readonly LayerId[];
-}
-
-export interface GcResult {
-  layers: LayerRecord[];
-  bytes: number;
-}
+import { openStore, type StoreOptions } from './opening.ts';
+import { recipePath } from './paths.ts';
+import type { ImageRecord, LayerRecord } from './records.ts';
+import { collectGarbage, removeLayer, type GcResult } from './removal.ts';
+import { treeOf, useLayer, type StoreState } from './state.ts';
+import { LayerTransaction, parentLayer } from './transaction.ts';
+import { emptyDirectory } from './trash.ts';
 
 export interface StoreStatus {
   root: string;
@@ -69,77 +21,200 @@ export interface StoreStatus {
   layers: number;
   images: number;
   containers: number;
-  /** Bytes of file data in content directories, shared data once. */
+  /** Bytes of file data of all layers, what they share counted once. */
   contentBytes: number;
   indexBytes: number;
 }
 
-export interface CheckProblem {
-  /** A layer's id, or "store", "images". */
-  layer: string;
-  problem: string;
-  fixed: boolean;
-}
+/**
+ * Layers, containers and images on disk. One process has a store open at a time. Every change is on disk when its promise is kept, and is there
+ * wholly or not at all after a crash. Changes run one after another; reading is synchronous.
+ */
+export class Store {
+  readonly #state: StoreState;
+  readonly #unlock: () => void;
+  readonly #trees = new Map<LayerId, Tree>();
+  #emptying: Promise<void> | undefined;
+  #closed = false;
 
-export interface CheckOptions {
-  /** Mend what can be mended. */
-  rebuild?: boolean;
-  /** Only these layers. */
-  layers?: readonly LayerId[];
-  /** The archive's bytes from recipe and content. */
-  replay?: (recipePath: string, source: ContentSource) => AsyncIterable<Buffer>;
-  /** What the archive does, read once more from recipe and content. */
-  reapply?: (recipePath: string, source: ContentSource, parent: Tree | undefined, reader: TreeReader) => Promise<Change>;
-  onProgress?: (done: number, total: number, what: string) => void;
-}
+  private constructor(state: StoreState, unlock: () => void) {
+    this.#state = state;
+    this.#unlock = unlock;
+  }
 
-export declare class Store {
-  static open(root: string, options?: StoreOptions): Promise<Store>;
-  readonly root: string;
-  readonly uuid: string;
-  readonly reader: TreeReader;
+  /** UFS_STORE_MISSING, UFS_STORE_LOCKED, UFS_STORE_VERSION, UFS_STORE_UNSAFE, UFS_INDEX_DAMAGED. */
+  static async open(root: string, options: StoreOptions = {}): Promise<Store> {
+    const { state, unlock } = await openStore(root, options);
+    return new Store(state, unlock);
+  }
 
-  layers(): LayerRecord[];
-  layer(id: LayerId): LayerRecord | undefined;
-  layerByNumber(number: number): LayerRecord | undefined;
+  /** Its real path. */
+  get root(): string {
+    return this.#state.paths.root;
+  }
+
+  get uuid(): string {
+    return this.#state.uuid;
+  }
+
+  /** Reads the trees of all layers. */
+  get reader(): TreeReader {
+    return this.#state.reader;
+  }
+
+  /** Parents before their children. */
+  layers(): LayerRecord[] {
+    return this.#state.table.layers();
+  }
+
+  layer(id: LayerId): LayerRecord | undefined {
+    return this.#state.table.layer(id);
+  }
+
+  layerByNumber(number: number): LayerRecord | undefined {
+    const manifest = this.#state.table.byNumber(number);
+    return manifest?.kind === 'layer' ? manifest : undefined;
+  }
+
   /** By id or by 4 or more of its first digits; UFS_LAYER_NOT_FOUND, UFS_AMBIGUOUS. */
-  findLayer(idOrPrefix: string): LayerRecord;
+  findLayer(idOrPrefix: string): LayerRecord {
+    return this.#state.table.findLayer(idOrPrefix);
+  }
+
   /** The layer and all below it, bottom first. */
-  chain(id: LayerId): LayerRecord[];
-  tree(id: LayerId): Tree;
-  recipePath(layer: number): string;
-  contentSource(layer: number): ContentSource;
-  beginLayer(options?: { parent?: LayerId }): LayerTransaction;
+  chain(id: LayerId): LayerRecord[] {
+    return this.#state.table.chain(id);
+  }
+
+  /** The whole file system a layer is the top of. */
+  tree(id: LayerId): Tree {
+    let tree = this.#trees.get(id);
+    if (tree === undefined) {
+      const chain = this.chain(id);
+      tree = treeOf(chain[chain.length - 1], this.#state.reader);
+      this.#trees.set(id, tree);
+    }
+    return tree;
+  }
+
+  recipePath(layer: number): string {
+    return recipePath(this.#state.paths.layer(layer));
+  }
+
+  contentSource(layer: number): ContentSource {
+    return new LayerContent(this.#state.paths.layer(layer));
+  }
+
+  /** Starts a new layer. End it with `commit` or `abort`. Ask `layer(chainId(parent, diffId))` first whether it is there already. */
+  beginLayer(options: { parent?: LayerId } = {}): LayerTransaction {
+    return new LayerTransaction(this.#state, parentLayer(this.#state, options.parent));
+  }
+
   /** Refuses with UFS_LAYER_IN_USE, saying by what. */
-  removeLayer(id: LayerId): Promise<void>;
-  /** Keeps a layer from being removed until the function given back is called; `by` says why, to people. */
-  use(id: LayerId, by: string): () => void;
-  openLayer(id: LayerId): IndexedLayer;
+  async removeLayer(id: LayerId): Promise<void> {
+    await removeLayer(this.#state, id);
+    this.#trees.delete(id);
+  }
 
-  createContainer(options: NewContainer): Promise<Container>;
-  containers(): Container[];
-  /** By id, name, or 4 or more first characters of the id. UFS_CONTAINER_NOT_FOUND. */
-  findContainer(idOrName: string): Container;
-  removeContainer(id: string): Promise<void>;
+  /** Keeps a layer (and all below it) from being removed until the function given back is called; `by` says to people why. */
+  use(id: LayerId, by: string): () => void {
+    this.chain(id);
+    return useLayer(this.#state, id, by);
+  }
 
-  putImage(image: NewImage): Promise<ImageRecord>;
-  images(): ImageRecord[];
-  /** By name ("app", "app:latest"), id or 4 or more first digits. UFS_IMAGE_NOT_FOUND, UFS_AMBIGUOUS. */
-  findImage(nameOrId: string): ImageRecord;
-  tagImage(nameOrId: string, name: string): Promise<ImageRecord>;
+  /** The layer as the lower side of a union, for this thread; in use until it is closed. */
+  openLayer(id: LayerId): IndexedLayer {
+    const { paths, uuid, reader } = this.#state;
+    return new IndexedLayer({ paths, uuid, reader, tree: this.tree(id), chain: this.chain(id), onClose: this.use(id, 'a mount') });
+  }
+
+  async createContainer(options: NewContainer = {}): Promise<Container> {
+    return await createContainer(this.#state, options);
+  }
+
+  containers(): Container[] {
+    return this.#state.table.containers().map((record) => withPaths(this.#state, record));
+  }
+
+  /** By id, name, or 4 or more first characters of the id. UFS_CONTAINER_NOT_FOUND, UFS_AMBIGUOUS. */
+  findContainer(idOrName: string): Container {
+    return withPaths(this.#state, this.#state.table.findContainer(idOrName));
+  }
+
+  async removeContainer(idOrName: string): Promise<void> {
+    await removeContainer(this.#state, idOrName);
+  }
+
+  /** Makes an image, or gives one that is there these names too. A name another image has is taken from it. */
+  async putImage(image: NewImage): Promise<ImageRecord> {
+    return await this.#state.serially(async () => {
+      checkImageLayers(image, this.#state.table);
+      return this.#state.images.put(image);
+    });
+  }
+
+  images(): ImageRecord[] {
+    return this.#state.images.all();
+  }
+
+  /** By name ("app" is "app:latest" too), id or 4 or more first digits. UFS_IMAGE_NOT_FOUND, UFS_AMBIGUOUS. */
+  findImage(nameOrId: string): ImageRecord {
+    return this.#state.images.find(nameOrId);
+  }
+
+  async tagImage(nameOrId: string, name: string): Promise<ImageRecord> {
+    return await this.#state.serially(async () => this.#state.images.tag(nameOrId, name));
+  }
+
   /** Takes a name away; the image stays. */
-  untagImage(name: string): Promise<void>;
-  /** Removes the image with all its names; its layers stay until `gc`. */
-  removeImage(nameOrId: string): Promise<void>;
+  async untagImage(name: string): Promise<void> {
+    await this.#state.serially(async () => this.#state.images.untag(name));
+  }
 
-  gc(options?: { keep?: readonly LayerId[] }): Promise<GcResult>;
-  /** Deletes what was removed, for real. */
-  emptyTrash(): Promise<void>;
-  status(): Promise<StoreStatus>;
-  check(options?: CheckOptions): Promise<CheckProblem[]>;
-  close(): Promise<void>;
+  /** Removes an image with all its names; its layers stay until `gc`. UFS_IMAGE_IN_USE where a container was made from it. */
+  async removeImage(nameOrId: string): Promise<ImageRecord> {
+    return await this.#state.serially(async () => this.#state.images.remove(nameOrId, this.#state.table));
+  }
+
+  /** Removes the layers that no image, container, use or one of `keep` needs. */
+  async gc(options: { keep?: readonly LayerId[] } = {}): Promise<GcResult> {
+    const result = await collectGarbage(this.#state, options.keep);
+    for (const { id } of result.layers) this.#trees.delete(id);
+    return result;
+  }
+
+  /** Deletes for real what was removed or swept. Others get their turn in between. */
+  async emptyTrash(): Promise<void> {
+    this.#emptying ??= emptyDirectory(this.#state.paths.trash).finally(() => (this.#emptying = undefined));
+    await this.#emptying;
+  }
+
+  async status(): Promise<StoreStatus> {
+    const { table, images, paths, uuid } = this.#state;
+    const layers = table.layers();
+    return {
+      root: paths.root, uuid, layers: layers.length, images: images.all().length, containers: table.containers().length,
+      contentBytes: layers.reduce((sum, { ownBytes }) => sum + ownBytes, 0),
+      indexBytes: directorySize(paths.index),
+    };
+  }
+
+  /** Compares everything with everything; see CheckOptions. `Store.open(root, { rebuild: true })` makes the index anew before. */
+  async check(options: CheckOptions = {}): Promise<CheckProblem[]> {
+    return await checkStore(this.#state, options);
+  }
+
+  /** Waits for changes under way, then gives the store up to others. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#emptying;
+    await this.#state.serially(async () => await this.#state.index.close());
+    this.#unlock();
+  }
 }
 
-/** For a worker thread of the process that has the store open. */
-export declare function openIndexedLayer(options: { root: string; layerId: LayerId }): Promise<IndexedLayer>;
-export type { Entry };
+/** LevelDB drops files while it works: what is gone between looking and asking counts nothing. */
+function directorySize(path: string): number {
+  return readdirSync(path).reduce((sum, name) => sum + (statSync(join(path, name), { throwIfNoEntry: false })?.size ?? 0), 0);
+}

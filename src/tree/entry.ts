@@ -16,6 +16,10 @@ export interface Entry extends Attributes {
   content?: Content;
   /** Of a directory. */
   object?: ObjectKey;
+  /** Of a directory: how many directories are right in it. */
+  subdirectories?: number;
+  /** Of a directory: something below it is `linked`. */
+  linksBelow?: boolean;
 }
 
 /** A whole root file system: its root directory (whose `name` is empty), and the link count of each inode that has several names. */

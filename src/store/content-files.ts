@@ -1,0 +1,32 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { contentDirectory } from './paths.ts';
+
+export interface ContentFile {
+  digest: string;
+  path: string;
+}
+
+/** The files of a layer's content directory; none where it has no such directory. What isn't named by a digest is passed over. */
+export function* contentFiles(layerDirectory: string): Generator<ContentFile> {
+  const content = contentDirectory(layerDirectory);
+  for (const prefix of namesIn(content)) {
+    if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
+    for (const digest of namesIn(`${content}/${prefix}`)) {
+      if (/^[0-9a-f]{64}$/.test(digest)) yield { digest, path: `${content}/${prefix}/${digest}` };
+    }
+  }
+}
+
+export function contentLinks(path: string): { links: number; size: number; inode: string } {
+  const { nlink, size, dev, ino } = lstatSync(path);
+  return { links: nlink, size, inode: `${dev}:${ino}` };
+}
+
+function namesIn(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return [];
+    throw error;
+  }
+}

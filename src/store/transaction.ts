@@ -1,0 +1,136 @@
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs';
+import { UfsError } from '../errors.ts';
+import type { Change } from '../tree/change.ts';
+import type { ContentSink, Tree, TreeReader } from '../tree/entry.ts';
+import { LayerSink } from './content.ts';
+import { encodeEntry } from './directory-object.ts';
+import { makeDirectory, syncDirectory, syncTree, writeNewFile } from './durable.ts';
+import { putContent, putLayer, putObject } from './index-database.ts';
+import { chainId, shortId, type LayerId } from './layer-id.ts';
+import { encodeManifest } from './manifest.ts';
+import { writeObjects } from './objects-file.ts';
+import { layerNote } from './opening.ts';
+import { manifestPath, objectsPath, recipePath } from './paths.ts';
+import type { Labels, LayerRecord, Manifest } from './records.ts';
+import { treeOf, useLayer, type StoreState } from './state.ts';
+import { buildTree } from './tree-builder.ts';
+
+export interface CommitOptions {
+  /** What the layer does. */
+  root: Change;
+  /** "sha256:…" of the uncompressed archive. */
+  diffId: string;
+  /** Bytes of the uncompressed archive. */
+  archiveSize: number;
+  /** Bytes of file data in it. */
+  size: number;
+  labels?: Labels;
+}
+
+/** A layer being made, in staging/. Whatever isn't committed is swept, at the latest when the store is opened again. */
+export class LayerTransaction {
+  readonly number: number;
+  readonly parent: LayerRecord | undefined;
+  readonly parentTree: Tree | undefined;
+  readonly reader: TreeReader;
+  /** Where the recipe is to be written. */
+  readonly recipePath: string;
+  readonly #state: StoreState;
+  readonly #directory: string;
+  readonly #sink: LayerSink;
+  readonly #release: () => void;
+  #ended = false;
+
+  constructor(state: StoreState, parent: LayerRecord | undefined) {
+    this.#state = state;
+    this.number = state.nextNumber++;
+    this.parent = parent;
+    this.parentTree = parent && treeOf(parent, state.reader);
+    this.reader = state.reader;
+    this.#directory = state.paths.staged(this.number);
+    this.recipePath = recipePath(this.#directory);
+    makeDirectory(this.#directory);
+    this.#sink = new LayerSink({
+      directory: this.#directory,
+      find: (digest) => {
+        const layer = state.index.contentLayer(digest);
+        return layer === undefined ? undefined : state.paths.layer(layer);
+      },
+      layerDirectory: (number) => (number === this.number ? this.#directory : state.paths.layer(number)),
+    });
+    this.#release = parent === undefined ? () => undefined : useLayer(state, parent.id, 'a layer that is being made on top of it');
+  }
+
+  /** Where file data goes. */
+  get sink(): ContentSink {
+    return this.#sink;
+  }
+
+  /** The layer, on disk and in the index. Where the store has a layer of that id already, that one is given back and this one dropped. */
+  async commit(options: CommitOptions): Promise<LayerRecord> {
+    if (this.#ended) throw new UfsError('UFS_TRANSACTION_ENDED', 'Cannot commit a layer: its transaction has ended');
+    const id = chainId(this.parent?.id, options.diffId);
+    try {
+      return await this.#state.serially(async () => this.#state.table.layer(id) ?? (await this.#publish(id, options)));
+    } finally {
+      this.abort();
+    }
+  }
+
+  /** Leaves nothing; after a commit it does nothing. */
+  abort(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#release();
+    if (existsSync(this.#directory)) renameSync(this.#directory, this.#state.paths.trashed(this.number));
+  }
+
+  async #publish(id: LayerId, { root, diffId, archiveSize, size, labels = {} }: CommitOptions): Promise<LayerRecord> {
+    const state = this.#state;
+    const built = buildTree({ parent: this.parentTree, layer: this.number, root, reader: this.reader });
+    const record: LayerRecord = {
+      kind: 'layer', number: this.number, id, parent: this.parent?.id, diffId, archiveSize, size, ownBytes: this.#sink.ownBytes,
+      root: encodeEntry(built.tree.root).toString('base64'), links: built.links, objects: built.objects.size, created: new Date().toISOString(), labels,
+    };
+    if (!existsSync(this.recipePath)) closeSync(openSync(this.recipePath, 'wx', 0o600));
+    state.step('commit-objects');
+    writeObjects(objectsPath(this.#directory), built.objects);
+    await publish(state, this.#directory, record, [
+      ...[...built.objects].map(([key, bytes]) => putObject(key, bytes, state.index.objectCount(key) + 1)),
+      ...[...this.#sink.own].map((digest) => putContent(digest, this.number)),
+    ]);
+    return record;
+  }
+}
+
+/**
+ * Makes a staged directory a layer or container of the store. Everything in it is on disk before it gets its place, and it has its place before the
+ * index says so: after a power cut the index lacks it at worst, and is mended from its files.
+ */
+export async function publish(state: StoreState, staged: string, manifest: Manifest, operations: Parameters<StoreState['index']['write']>[0]): Promise<void> {
+  state.step('commit-manifest');
+  writeNewFile(manifestPath(staged), encodeManifest(manifest));
+  state.step('commit-sync');
+  syncTree(staged);
+  state.step('commit-rename');
+  const place = state.paths.layer(manifest.number);
+  renameSync(staged, place);
+  try {
+    syncDirectory(state.paths.layers);
+    state.step('commit-batch');
+    await state.index.write([putLayer(manifest.number, layerNote(manifest)), ...operations]);
+  } catch (error) {
+    renameSync(place, state.paths.trashed(manifest.number));
+    throw error;
+  }
+  state.table.add(manifest);
+  state.step('committed');
+}
+
+/** The layer a new one is to stand on. */
+export function parentLayer(state: StoreState, id: LayerId | undefined): LayerRecord | undefined {
+  if (id === undefined) return undefined;
+  const parent = state.table.layer(id);
+  if (parent === undefined) throw new UfsError('UFS_LAYER_NOT_FOUND', `Cannot make a layer on top of ${shortId(id)}: there is no such layer`);
+  return parent;
+}
