@@ -1,6 +1,6 @@
 import { FsError } from '../errno.ts';
 import type { AttributeChange } from '../file-system.ts';
-import type { Name } from '../name.ts';
+import { NAME_MAX, type Name } from '../name.ts';
 import { FATTR } from './flags.ts';
 import { OPCODE, opcodeName } from './opcode.ts';
 import type { Fields, Struct, Value, ValueOf } from './struct.ts';
@@ -59,6 +59,13 @@ class Cursor {
     return name;
   }
 
+  /** The name of a file; the kernel lets up to 1024 bytes through and leaves the limit to us. */
+  fileName(): Name {
+    const name = this.name();
+    if (name.length > NAME_MAX) throw new FsError('ENAMETOOLONG', `Cannot do ${opcodeName(this.opcode)}: a name of ${name.length} bytes, over ${NAME_MAX}`);
+    return name;
+  }
+
   /** The next bytes, as a view of the receive buffer: valid until the next request is read. */
   bytes(length: number): Buffer {
     if (this.offset + length > this.end) this.fail(`${this.end - this.offset} bytes of data where ${length} are announced`);
@@ -72,21 +79,21 @@ function nothing(): undefined {
   return undefined;
 }
 
-function nameOnly(cursor: Cursor): Name {
-  return cursor.name();
+function fileName(cursor: Cursor): Name {
+  return cursor.fileName();
 }
 
 function only<F extends Fields>(table: Struct<F>): (cursor: Cursor) => ValueOf<F> {
   return (cursor) => cursor.struct(table);
 }
 
-function withName<F extends Fields>(table: Struct<F>): (cursor: Cursor) => { in: ValueOf<F>; name: Name } {
-  return (cursor) => ({ in: cursor.struct(table), name: cursor.name() });
+function withFileName<F extends Fields>(table: Struct<F>): (cursor: Cursor) => { in: ValueOf<F>; name: Name } {
+  return (cursor) => ({ in: cursor.struct(table), name: cursor.fileName() });
 }
 
 /** How each opcode's body is read; opcodes that are not here are answered with ENOSYS, whatever they carry. */
 export const DECODERS = {
-  [OPCODE.LOOKUP]: nameOnly,
+  [OPCODE.LOOKUP]: fileName,
   [OPCODE.FORGET]: only(wire.fuse_forget_in),
   [OPCODE.BATCH_FORGET]: (cursor: Cursor): Value<typeof wire.fuse_forget_one>[] => {
     const { count } = cursor.struct(wire.fuse_batch_forget_in);
@@ -96,17 +103,17 @@ export const DECODERS = {
   [OPCODE.GETATTR]: only(wire.fuse_getattr_in),
   [OPCODE.SETATTR]: only(wire.fuse_setattr_in),
   [OPCODE.READLINK]: nothing,
-  [OPCODE.SYMLINK]: (cursor: Cursor) => ({ name: cursor.name(), target: cursor.name() }),
-  [OPCODE.MKNOD]: withName(wire.fuse_mknod_in),
-  [OPCODE.MKDIR]: withName(wire.fuse_mkdir_in),
-  [OPCODE.UNLINK]: nameOnly,
-  [OPCODE.RMDIR]: nameOnly,
-  [OPCODE.RENAME]: (cursor: Cursor) => ({ newdir: cursor.struct(wire.fuse_rename_in).newdir, flags: 0, name: cursor.name(), newName: cursor.name() }),
+  [OPCODE.SYMLINK]: (cursor: Cursor) => ({ name: cursor.fileName(), target: cursor.name() }),
+  [OPCODE.MKNOD]: withFileName(wire.fuse_mknod_in),
+  [OPCODE.MKDIR]: withFileName(wire.fuse_mkdir_in),
+  [OPCODE.UNLINK]: fileName,
+  [OPCODE.RMDIR]: fileName,
+  [OPCODE.RENAME]: (cursor: Cursor) => ({ newdir: cursor.struct(wire.fuse_rename_in).newdir, flags: 0, name: cursor.fileName(), newName: cursor.fileName() }),
   [OPCODE.RENAME2]: (cursor: Cursor) => {
     const { newdir, flags } = cursor.struct(wire.fuse_rename2_in);
-    return { newdir, flags, name: cursor.name(), newName: cursor.name() };
+    return { newdir, flags, name: cursor.fileName(), newName: cursor.fileName() };
   },
-  [OPCODE.LINK]: withName(wire.fuse_link_in),
+  [OPCODE.LINK]: withFileName(wire.fuse_link_in),
   [OPCODE.OPEN]: only(wire.fuse_open_in),
   [OPCODE.READ]: only(wire.fuse_read_in),
   [OPCODE.WRITE]: (cursor: Cursor) => {
@@ -121,9 +128,9 @@ export const DECODERS = {
     // A copy: the file system may keep the value.
     return { in: head, name: cursor.name(), value: Buffer.from(cursor.bytes(head.size)) };
   },
-  [OPCODE.GETXATTR]: withName(wire.fuse_getxattr_in),
+  [OPCODE.GETXATTR]: (cursor: Cursor) => ({ in: cursor.struct(wire.fuse_getxattr_in), name: cursor.name() }),
   [OPCODE.LISTXATTR]: only(wire.fuse_getxattr_in),
-  [OPCODE.REMOVEXATTR]: nameOnly,
+  [OPCODE.REMOVEXATTR]: (cursor: Cursor): Name => cursor.name(),
   [OPCODE.FLUSH]: only(wire.fuse_flush_in),
   [OPCODE.INIT]: (cursor: Cursor): Value<typeof wire.fuse_init_in> =>
     cursor.end - cursor.offset >= wire.fuse_init_in.size ? cursor.struct(wire.fuse_init_in) : { ...cursor.struct(wire.fuse_init_in_compat), flags2: 0 },
@@ -132,7 +139,7 @@ export const DECODERS = {
   [OPCODE.READDIRPLUS]: only(wire.fuse_read_in),
   [OPCODE.RELEASEDIR]: only(wire.fuse_release_in),
   [OPCODE.FSYNCDIR]: only(wire.fuse_fsync_in),
-  [OPCODE.CREATE]: withName(wire.fuse_create_in),
+  [OPCODE.CREATE]: withFileName(wire.fuse_create_in),
   // The name that follows says nothing (the file has none).
   [OPCODE.TMPFILE]: only(wire.fuse_create_in),
   [OPCODE.INTERRUPT]: only(wire.fuse_interrupt_in),

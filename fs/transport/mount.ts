@@ -41,7 +41,7 @@ export function wantedFor(mode: PassthroughMode, options: { writeback?: boolean 
 export function mount(target: Name, options: MountOptions = {}): number {
   replaceStale(target);
   const path = resolvePath(target);
-  if (!hasCapability(CAP_SYS_ADMIN)) return mountWithHelper(path, { ...helperOptions(options) });
+  if (!hasCapability(CAP_SYS_ADMIN)) return mountWithHelper(path, helperOptions(options));
   const fd = openPath('/dev/fuse', O_RDWR);
   try {
     const data = [

@@ -146,9 +146,9 @@ export class Session implements Kernel {
     });
   }
 
-  /** Sends a reply whose body is in `reply`; false where nobody waits for it. */
+  /** Sends a reply whose body is in `reply`; false where nobody waits for it, and what it gave must be taken back (after the end everything has been). */
   send(request: Request, reply: ReplyBuffer, bodyLength: number): boolean {
-    if (this.ended) return false;
+    if (this.ended) return true;
     this.options.trace?.(printReply(request, bodyLength, 0));
     return this.options.channel.send(reply.bytes, reply.finish(request, bodyLength, 0));
   }
@@ -160,7 +160,11 @@ export class Session implements Kernel {
     const errno = toErrno(error);
     this.options.trace?.(printReply(request, 0, errno));
     const { reply } = this.exchange;
-    this.options.channel.send(reply.bytes, reply.finish(request, 0, errno));
+    try {
+      this.options.channel.send(reply.bytes, reply.finish(request, 0, errno));
+    } catch (unsent) {
+      this.options.onError(unsent);
+    }
   }
 
   /** The connection is gone: nothing is sent any more, and the file system closes what it has open. */
