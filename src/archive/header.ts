@@ -227,8 +227,8 @@ export function encodeHeader(fields: HeaderFields): Buffer {
   block.latin1Write(fields.type, 156);
   block.latin1Write((fields.linkName ?? '').slice(0, 100), 157);
   block.latin1Write('ustar\x0000', 257);
-  octal(block, FIELD.major, fitNumber('SCHILY.devmajor', fields.major ?? 0, 7));
-  octal(block, FIELD.minor, fitNumber('SCHILY.devminor', fields.minor ?? 0, 7));
+  device(block, FIELD.major, fields.major ?? 0);
+  device(block, FIELD.minor, fields.minor ?? 0);
   for (const [name, value] of fields.xattrs ?? []) records.push([`SCHILY.xattr.${name}`, value]);
   writeChecksum(block);
   return records.length === 0 ? block : Buffer.concat([encodePax(fields.name, records), block]);
@@ -264,6 +264,13 @@ export function paxRecord(key: Name, value: Buffer): Buffer {
 
 function octal(block: Buffer, [offset, length]: Field, value: number): void {
   block.latin1Write(value.toString(8).padStart(length - 1, '0'), offset);
+}
+
+/** Pax has no records for device numbers: what octal digits can't hold is base-256, as GNU tar writes it. */
+function device(block: Buffer, field: Field, value: number): void {
+  if (value < 8 ** 7) return octal(block, field, value);
+  block[field[0]] = 0x80;
+  block.writeUInt32BE(value, field[0] + 4);
 }
 
 /** Sets the checksum of a block that is else complete. */
