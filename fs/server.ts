@@ -33,8 +33,11 @@ interface Serving {
 
 /** Requests of one mount before the others have their turn. */
 const BURST = 32;
-/** Polls that don't wait, before one that does: the next request of the same caller mostly comes within microseconds, and sleeping costs more than that. */
-const SPINS = 16;
+/**
+ * Polls that don't wait, before one that does: the next request of the same caller mostly comes sooner than a thread falls asleep and wakes. Measured with
+ * a loop of getxattr on two cores, microseconds each: 65 with none, 65 with 16, 43 with 64, 21 with 200 (some 70 microseconds of polling).
+ */
+const SPINS = 200;
 /** Milliseconds until promises that nobody announces by `wake` (timers, node:fs) are looked after. */
 const PENDING_PAUSE = 1;
 /** Bursts after which Node's own events get a turn on a busy server. */
