@@ -28,7 +28,7 @@ const started = Date.now();
 
 const stream = run({ files, concurrency: 2, timeout: 600_000 });
 stream.on('test:pass', (data) => {
-  if (data.details.type === 'suite') return;
+  if ((data.details.type as string) === 'suite') return;
   perFile.set(data.file ?? '?', (perFile.get(data.file ?? '?') ?? 0) + 1);
   if (data.skip !== undefined && data.skip !== false) {
     counts.skipped += 1;
@@ -37,7 +37,7 @@ stream.on('test:pass', (data) => {
   } else counts.passed += 1;
 });
 stream.on('test:fail', (data) => {
-  if (data.details.type === 'suite' && data.details.error.cause === 'subtestsFailed') return;
+  if ((data.details.type as string) === 'suite' && (data.details.error.cause as unknown) === 'subtestsFailed') return;
   const error = data.details.error;
   const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause ?? error.message);
   if (/^\d+ subtests? failed$/.test(error.message)) return;

@@ -1,0 +1,120 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { signalEventfd } from '../../fs/host/process.ts';
+import { nameToText } from '../../fs/name.ts';
+import { mount, unmount } from '../../fs/transport/mount.ts';
+import { UfsError } from '../errors.ts';
+import type { FromServing, ToServing } from './serving-thread.ts';
+import type { MountSpec } from './spec.ts';
+
+/** A mount this process serves. */
+export interface Mounted {
+  readonly spec: MountSpec;
+  /** Resolves when it is unmounted, by whomever. */
+  readonly ended: Promise<void>;
+}
+
+interface Entry extends Mounted {
+  end: () => void;
+  started: (error?: Error) => void;
+}
+
+/** Mounts file systems, all served by one thread of this process, which starts with the first. */
+export class Mounter {
+  readonly #mounts = new Map<number, Entry>();
+  #thread: Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> | undefined;
+  #nextId = 1;
+  readonly #log: (message: string) => void;
+
+  constructor(log: (message: string) => void = () => {}) {
+    this.#log = log;
+  }
+
+  mounts(): Mounted[] {
+    return [...this.#mounts.values()];
+  }
+
+  /** Mounts, and answers once it is served. */
+  async mount(spec: MountSpec): Promise<Mounted> {
+    const thread = await (this.#thread ??= this.#start());
+    // The thread first, then the mount: nobody can look at a mount that isn't about to be served.
+    const fd = mount(spec.target, { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) });
+    const id = this.#nextId++;
+    let end = (): void => {};
+    const ended = new Promise<void>((resolve) => (end = resolve));
+    const started = new Promise<void>((resolve, reject) => {
+      this.#mounts.set(id, { spec, ended, end, started: (error) => (error === undefined ? resolve() : reject(error)) });
+    });
+    this.#send(thread, { kind: 'serve', id, fd, spec });
+    try {
+      await started;
+    } catch (error) {
+      this.#mounts.delete(id);
+      unmount(spec.target, { lazy: true });
+      throw new UfsError('UFS_MOUNT', `Cannot mount on "${nameToText(spec.target)}": ${(error as Error).message}`, { cause: error });
+    }
+    return this.#mounts.get(id) as Entry;
+  }
+
+  /** Unmounts one; EBUSY where files are open, unless `lazy`. */
+  async unmount(mounted: Mounted, how: { lazy?: boolean } = {}): Promise<void> {
+    unmount(mounted.spec.target, how);
+    await mounted.ended;
+  }
+
+  /** Unmounts all, those in use too, and ends the thread. */
+  async close(): Promise<void> {
+    for (const mounted of this.mounts()) {
+      try {
+        unmount(mounted.spec.target, { lazy: true });
+      } catch (error) {
+        this.#log(`Cannot unmount "${nameToText(mounted.spec.target)}": ${(error as Error).message}`);
+      }
+    }
+    if (this.#thread === undefined) return;
+    const thread = await this.#thread;
+    await Promise.race([Promise.all(this.mounts().map(({ ended }) => ended)), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+    const exited = new Promise((resolve) => thread.worker.once('exit', resolve));
+    this.#send(thread, { kind: 'stop' });
+    await exited;
+    this.#thread = undefined;
+  }
+
+  #send(thread: { port: MessagePort; wakeFd: number }, message: ToServing): void {
+    thread.port.postMessage(message);
+    signalEventfd(thread.wakeFd);
+  }
+
+  async #start(): Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> {
+    const { port1, port2 } = new MessageChannel();
+    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2] });
+    const wakeFd = await new Promise<number>((resolve, reject) => {
+      worker.once('error', reject);
+      port1.on('message', (message: FromServing) => {
+        if (message.kind === 'ready') resolve(message.wakeFd);
+        else this.#received(message);
+      });
+    });
+    port1.unref();
+    worker.unref();
+    worker.on('error', (error) => {
+      this.#log(`The serving thread failed: ${error.stack ?? error.message}`);
+      for (const entry of this.#mounts.values()) entry.end();
+      this.#mounts.clear();
+    });
+    return { worker, port: port1, wakeFd };
+  }
+
+  #received(message: Exclude<FromServing, { kind: 'ready' }>): void {
+    if (message.kind === 'error') {
+      this.#log(message.message);
+      return;
+    }
+    const entry = this.#mounts.get(message.id);
+    if (message.kind === 'serving') entry?.started();
+    else if (message.kind === 'failed') entry?.started(new Error(message.message));
+    else {
+      this.#mounts.delete(message.id);
+      entry?.end();
+    }
+  }
+}
