@@ -1,0 +1,69 @@
+import type { Name } from '../name.ts';
+import { PERMISSIONS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../stat.ts';
+import type { Stat } from '../stat.ts';
+import type { XattrTarget } from '../host/xattr.ts';
+import { getXattrIfAny } from '../host/xattr.ts';
+
+/**
+ * Xattrs that say owner, mode and type of a file whose inode can't have them (network homes, `force_mask`): "uid:gid:mode[:type]", mode in octal.
+ * A layer uses them where its root directory has one.
+ */
+export const OVERRIDE_XATTRS: readonly Name[] = [
+  'user.containers.override_stat', 'user.fuseoverlayfs.override_stat', 'security.fuseoverlayfs.override_stat',
+];
+
+export interface OverrideStat {
+  uid: number;
+  gid: number;
+  /** Permission bits. */
+  permissions: number;
+  /** S_IFMT bits; undefined: those of the inode. */
+  type: number | undefined;
+  rdevMajor: number;
+  rdevMinor: number;
+}
+
+const TYPES: Readonly<Record<string, number>> = {
+  file: S_IFREG, dir: S_IFDIR, symlink: S_IFLNK, pipe: S_IFIFO, socket: S_IFSOCK, block: S_IFBLK, char: S_IFCHR,
+};
+
+/** undefined for what isn't such a value. */
+export function parseOverrideStat(value: Uint8Array): OverrideStat | undefined {
+  const match = /^(\d{1,10}):(\d{1,10}):([0-7]{1,7})(?::([a-z]+)(?:-(\d{1,10})-(\d{1,10}))?)?\0?$/.exec(Buffer.from(value).toString('latin1'));
+  if (match === null) return undefined;
+  const type = match[4] === undefined ? undefined : TYPES[match[4]];
+  if (match[4] !== undefined && type === undefined) return undefined;
+  return {
+    uid: Number(match[1]), gid: Number(match[2]), permissions: Number.parseInt(match[3], 8) & PERMISSIONS, type,
+    rdevMajor: Number(match[5] ?? 0), rdevMinor: Number(match[6] ?? 0),
+  };
+}
+
+/** What the xattrs of a file say, undefined where it has none (or can't have: symlinks). */
+export function readOverrideStat(target: XattrTarget): OverrideStat | undefined {
+  for (const name of OVERRIDE_XATTRS) {
+    const value = getXattrIfAny(target, name);
+    const override = value === undefined ? undefined : parseOverrideStat(value);
+    if (override !== undefined) return override;
+  }
+  return undefined;
+}
+
+/** The type a file is shown with: only a regular file stands for another type, and for a directory none can. */
+export function overriddenType(type: number, override: OverrideStat): number {
+  return type === S_IFREG && override.type !== undefined && override.type !== S_IFDIR ? override.type : type;
+}
+
+/** Puts the override in place of what the inode says. */
+export function applyOverrideStat(stat: Stat, override: OverrideStat): void {
+  const was = stat.mode & S_IFMT;
+  const type = overriddenType(was, override);
+  stat.uid = override.uid;
+  stat.gid = override.gid;
+  stat.mode = type | override.permissions;
+  if (type === was || (type !== S_IFBLK && type !== S_IFCHR)) return;
+  stat.rdevMajor = override.rdevMajor;
+  stat.rdevMinor = override.rdevMinor;
+  stat.size = 0;
+  stat.blocks = 0;
+}
