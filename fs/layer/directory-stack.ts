@@ -118,7 +118,7 @@ export class DirectoryStack implements Layer<StackNode> {
   stat(node: StackNode): Stat {
     const { devMajor, devMinor, ...stat } = this.#hostStat(node.place) as Stat & HostStat;
     stat.ino = this.#numbers.number(this.#numbers.device({ devMajor, devMinor }), stat.ino);
-    if (this.#overridden[node.place.layer] && node.type !== S_IFLNK) this.#override(node.place, stat);
+    if (this.#overridden[node.place.layer]) this.#override(node.place, stat);
     if (isDirectory(stat)) {
       if (this.#mayBeMerged(node)) stat.nlink = 1;
     } else if (node.type === S_IFREG && stat.blocks * 512 < stat.size) {
