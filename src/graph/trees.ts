@@ -1,0 +1,75 @@
+import { hasCode } from '../../fs/errno.ts';
+import type { Layer } from '../../fs/layer/layer.ts';
+import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
+import { nameFromText } from '../../fs/name.ts';
+import { MergedLayer } from '../../fs/union/merged-layer.ts';
+import { imageNameCandidates } from '../archive/image-name.ts';
+import { UfsError } from '../errors.ts';
+import type { LayerId } from '../store/layer-id.ts';
+import type { ImageRecord, LayerRecord } from '../store/records.ts';
+import type { Container, Store } from '../store/store.ts';
+
+/** What a name on the command line stands for. */
+export type Subject = { kind: 'container'; container: Container } | { kind: 'image'; image: ImageRecord } | { kind: 'layer'; layer: LayerRecord };
+
+/** Finds a container, image or layer by name, id, or the first digits of one, in this order. */
+export function findSubject(store: Store, text: string, kinds: readonly Subject['kind'][] = ['container', 'image', 'layer']): Subject {
+  for (const kind of kinds) {
+    try {
+      if (kind === 'container') return { kind, container: store.findContainer(text) };
+      if (kind === 'image') return { kind, image: findImage(store, text) };
+      return { kind, layer: store.findLayer(text) };
+    } catch (error) {
+      if (!hasCode(error, 'UFS_CONTAINER_NOT_FOUND', 'UFS_IMAGE_NOT_FOUND', 'UFS_LAYER_NOT_FOUND', 'UFS_ID_INVALID', 'UFS_NAME_INVALID', 'UFS_INVALID_ID', 'UFS_INVALID_NAME')) throw error;
+    }
+  }
+  throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.join(', no ')} of the store has that name or id`);
+}
+
+/** An image by what people type: "debian" finds "docker.io/library/debian:latest". */
+export function findImage(store: Store, text: string): ImageRecord {
+  for (const name of nameCandidates(text)) {
+    const image = store.images().find(({ names }) => names.includes(name));
+    if (image !== undefined) return image;
+  }
+  return store.findImage(text);
+}
+
+function nameCandidates(text: string): string[] {
+  try {
+    return imageNameCandidates(text);
+  } catch {
+    // Not a name at all: it may be an id.
+    return [];
+  }
+}
+
+/** The top layer of what a subject is made of; undefined for a container on nothing. */
+export function topLayer(subject: Subject): LayerId | undefined {
+  if (subject.kind === 'container') return subject.container.parent;
+  return subject.kind === 'image' ? subject.image.layers.at(-1) : subject.layer.id;
+}
+
+/** What a subject's changes are against, and the whole of it; `close` when done. */
+export interface OpenTrees {
+  before: Layer | undefined;
+  after: Layer;
+  close(): void;
+}
+
+/** The trees to compare for a subject: a container against its image, an image's or layer's top layer against those below. */
+export function openTrees(store: Store, subject: Subject): OpenTrees {
+  if (subject.kind === 'container') return openContainer(store, subject.container);
+  const top = topLayer(subject);
+  if (top === undefined) return { before: undefined, after: new EmptyLayer(), close: () => {} };
+  const parent = store.findLayer(top).parent;
+  const after = store.openLayer(top);
+  const before = parent === undefined ? undefined : store.openLayer(parent);
+  return { before: before as Layer | undefined, after: after as Layer, close: () => { after.close(); before?.close(); } };
+}
+
+function openContainer(store: Store, container: Container): OpenTrees {
+  const before = (container.parent === undefined ? new EmptyLayer() : store.openLayer(container.parent)) as Layer;
+  const after = new MergedLayer({ lower: before, upper: { directory: nameFromText(container.diff), work: nameFromText(container.work) } });
+  return { before, after: after as Layer, close: () => { after.close(); before.close(); } };
+}
