@@ -19,16 +19,26 @@ export class Progress {
     this.#total = total;
   }
 
+  /** Shows words of the caller's own. */
+  note(text: string): void {
+    if (this.#due()) this.#io.err(`\r\x1b[K${this.#action}: ${text}`);
+  }
+
   update(done: number, entries?: number): void {
-    const now = Date.now();
-    if (!this.#io.terminal || now - this.#started < QUIET || now - this.#shown < INTERVAL) return;
-    this.#shown = now;
-    const rate = done / ((now - this.#started) / 1000);
+    if (!this.#due()) return;
+    const rate = done / ((this.#shown - this.#started) / 1000);
     const parts = [this.#total === undefined ? bytes(done) : `${bytes(done)} of ${bytes(this.#total)}`];
     if (entries !== undefined) parts.push(`${entries} files`);
     parts.push(`${bytes(rate)}/s`);
     if (this.#total !== undefined && rate > 0) parts.push(`${Math.max(0, Math.ceil((this.#total - done) / rate))} s left`);
     this.#io.err(`\r\x1b[K${this.#action}: ${parts.join(', ')}`);
+  }
+
+  #due(): boolean {
+    const now = Date.now();
+    if (!this.#io.terminal || now - this.#started < QUIET || now - this.#shown < INTERVAL) return false;
+    this.#shown = now;
+    return true;
   }
 
   /** Clears the line. */

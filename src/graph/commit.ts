@@ -1,5 +1,6 @@
 import type { ImageRecord, LayerRecord } from '../store/records.ts';
-import type { Container, Store } from '../store/store.ts';
+import type { Container } from '../store/containers.ts';
+import type { Store } from '../store/store.ts';
 import { applyLayer, type Work } from './apply.ts';
 import { changesArchive } from './diff.ts';
 import { nameLayer } from './images.ts';

@@ -7,7 +7,8 @@ import { imageNameCandidates } from '../archive/image-name.ts';
 import { UfsError } from '../errors.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { ImageRecord, LayerRecord } from '../store/records.ts';
-import type { Container, Store } from '../store/store.ts';
+import type { Container } from '../store/containers.ts';
+import type { Store } from '../store/store.ts';
 
 /** What a name on the command line stands for. */
 export type Subject = { kind: 'container'; container: Container } | { kind: 'image'; image: ImageRecord } | { kind: 'layer'; layer: LayerRecord };

@@ -1,0 +1,79 @@
+import { realpathSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { close, openPath } from '../../../fs/host/at.ts';
+import { O_NOFOLLOW, O_PATH } from '../../../fs/host/constants.ts';
+import { getXattrIfAny } from '../../../fs/host/xattr.ts';
+import { nameFromText, nameToText } from '../../../fs/name.ts';
+import { UfsError } from '../../errors.ts';
+import { findSubject } from '../../graph/trees.ts';
+import type { Context } from '../context.ts';
+import { age, bytes, json, shortId, table } from '../output.ts';
+import { mountedAt } from '../mounted.ts';
+
+/** The virtual xattr of a mount's files that names the layer they come from. */
+const LAYER_XATTR = 'user.ufs.layer';
+
+/** layers, inspect, status, which: looking at the store and at mounts. */
+export function inspectCommands(program: Command, context: Context): void {
+  const { io } = context;
+
+  program.command('layers')
+    .description('List the layers, or those of an image, from the bottom up.')
+    .argument('[image]', 'name or id of an image, container or layer')
+    .option('--json', 'as JSON')
+    .action(async (subject: string | undefined, options: { json?: boolean }) => {
+      const store = await context.store({ create: true });
+      const layers = subject === undefined ? store.layers() : chainOf(subject);
+      function chainOf(text: string): ReturnType<typeof store.layers> {
+        const found = findSubject(store, text);
+        const top = found.kind === 'container' ? found.container.parent : found.kind === 'image' ? found.image.layers.at(-1) : found.layer.id;
+        return top === undefined ? [] : store.chain(top);
+      }
+      if (options.json === true) await io.out(json(layers.map(({ id, parent, diffId, size, ownBytes, archiveSize, created }) => ({ id, parent, diffId, size, ownBytes, archiveSize, created }))));
+      else await io.out(table(['ID', 'PARENT', 'SIZE', 'ON DISK', 'CREATED'], layers.map((layer) => [shortId(layer.id), layer.parent === undefined ? '-' : shortId(layer.parent), bytes(layer.size), bytes(layer.ownBytes), age(layer.created)])));
+    });
+
+  program.command('inspect')
+    .description('Tell everything about a container, image or layer, as JSON.')
+    .argument('<subject>', 'name or id')
+    .action(async (text: string) => {
+      const store = await context.store();
+      const subject = findSubject(store, text);
+      if (subject.kind === 'image') await io.out(json({ kind: 'image', id: subject.image.id, names: subject.image.names, layers: subject.image.layers, created: subject.image.created, config: JSON.parse(subject.image.config.toString()) as unknown }));
+      else if (subject.kind === 'layer') await io.out(json({ ...subject.layer, root: undefined, objects: undefined, links: undefined }));
+      else await io.out(json({ ...subject.container, mounted: mountedAt(context, subject.container) }));
+    });
+
+  program.command('status')
+    .description('Tell what the store holds and what is mounted.')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const store = await context.store({ create: true });
+      const status = { ...(await store.status()), mounts: context.mounter.mounts().map(({ spec }) => nameToText(spec.target)), servedBy: context.serving ? process.pid : undefined };
+      if (options.json === true) await io.out(json(status));
+      else {
+        const rows: [string, string][] = [
+          ['Store', status.root], ['Layers', String(status.layers)], ['Images', String(status.images)], ['Containers', String(status.containers)],
+          ['Content', bytes(status.contentBytes)], ['Index', bytes(status.indexBytes)], ['Mounts', status.mounts.join(', ') || 'none'],
+        ];
+        await io.out(rows.map(([name, value]) => `${`${name}:`.padEnd(12)}${value}\n`).join(''));
+      }
+    });
+
+  program.command('which')
+    .description('Tell the layer a file of a mount comes from.')
+    .argument('<path>', 'a path in a mount; a symlink is itself asked about, not followed')
+    .option('--json', 'as JSON')
+    .action(async (path: string, options: { json?: boolean }) => {
+      const at = resolve(io.cwd, path);
+      const fd = openPath(nameFromText(join(realpathSync(dirname(at)), basename(at))), O_PATH | O_NOFOLLOW);
+      try {
+        const layer = getXattrIfAny(fd, LAYER_XATTR)?.toString();
+        if (layer === undefined) throw new UfsError('UFS_NOT_MOUNTED', `Cannot tell the layer of ${at}: it isn't in a mount of ufs, or is a symlink or device, which can't be asked`);
+        await io.out(options.json === true ? json({ path: at, layer }) : `${layer}\n`);
+      } finally {
+        close(fd);
+      }
+    });
+}

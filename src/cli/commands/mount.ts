@@ -1,0 +1,190 @@
+import { realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import { hasCode } from '../../../fs/errno.ts';
+import { nameFromText, nameToText } from '../../../fs/name.ts';
+import { type PassthroughMode, unmount } from '../../../fs/transport/mount.ts';
+import { findMounts } from '../../../fs/transport/mounts.ts';
+import { connectToServer } from '../../control/client.ts';
+import { UfsError } from '../../errors.ts';
+import { findSubject, topLayer } from '../../graph/trees.ts';
+import type { Mounted } from '../../mount/mounter.ts';
+import type { MountSpec } from '../../mount/spec.ts';
+import type { Container } from '../../store/containers.ts';
+import { type Context, RunInServer } from '../context.ts';
+import { sayReady, startInBackground } from '../background.ts';
+import { mountedAt, mountOf } from '../mounted.ts';
+import { overlayMount } from '../overlay-options.ts';
+import { newContainer } from './containers.ts';
+
+interface MountFlags {
+  option?: string[];
+  name?: string;
+  readOnly?: boolean;
+  rm?: boolean;
+  detach?: boolean;
+  passthrough: PassthroughMode;
+}
+
+/** mount, umount, serve. */
+export function mountCommands(program: Command, context: Context): void {
+  const { io } = context;
+
+  program.command('mount')
+    .description('Mount an image (in a new container), a container, or directories, and serve the mount until it is unmounted or Ctrl-C comes.')
+    .usage('[options] <image|container> <directory>\n       ufs mount [options] -o lowerdir=A:B:C[,upperdir=U,workdir=W] <directory>')
+    .argument('<words...>', 'what to mount, and where')
+    .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile').argParser((value: string, previous: string[] = []) => [...previous, value]))
+    .option('--name <name>', 'a name for the new container')
+    .option('--read-only', 'mount an image without a container; nothing can be changed')
+    .option('--rm', 'remove the new container when it is unmounted')
+    .option('--detach', 'return once the mount is up; it is served in the background')
+    .addOption(new Option('--passthrough <mode>', 'which files the kernel reads and writes by itself').choices(['auto', 'always', 'never']).default('auto'))
+    .action(async (words: string[], flags: MountFlags) => {
+      if (flags.option !== undefined) await mountDirectories(context, words, flags);
+      else await mountFromStore(context, words, flags);
+    });
+
+  program.command('umount')
+    .description('Unmount what ufs has mounted.')
+    .argument('<directory|container...>', 'where, or what')
+    .option('--lazy', 'although it is in use: it goes when nobody uses it any more')
+    .action(async (words: string[], flags: { lazy?: boolean }) => {
+      for (const word of words) await unmountOne(context, word, flags.lazy === true);
+    });
+
+  program.command('serve')
+    .description('Serve the store: its mounts, and other commands meanwhile. Ends by a signal, or when its last mount is gone.')
+    .action(async () => {
+      if (context.serving) throw new UfsError('UFS_STORE_IN_USE', 'Cannot serve the store: it is being served already');
+      await context.serve();
+      sayReady();
+      await Promise.race([context.idle(), aborted(io.signal)]);
+    });
+}
+
+async function mountDirectories(context: Context, words: string[], flags: MountFlags): Promise<void> {
+  const { io } = context;
+  // "overlay DIR", as mount(8) calls its helpers, is the same as DIR.
+  const target = words.at(-1) as string;
+  if (words.length > 2) throw new UfsError('UFS_USAGE', `Cannot mount: with -o there is one directory to mount on, not ${words.join(', ')}`);
+  const option = (flags.option as string[]).join(',');
+  if (flags.detach === true) {
+    await startInBackground(['mount', '-o', option, '--passthrough', flags.passthrough, target], io.cwd);
+    return;
+  }
+  const { spec, unknown } = overlayMount(option, target, io.cwd, flags.passthrough);
+  for (const word of unknown) io.err(`ufs: unknown mount option ignored: ${word}\n`);
+  const mounted = await context.mounter.mount(spec);
+  sayReady();
+  await untilUnmounted(context, mounted);
+}
+
+async function mountFromStore(context: Context, words: string[], flags: MountFlags): Promise<void> {
+  const { io } = context;
+  const [what, directory] = words;
+  if (what === undefined || directory === undefined || words.length > 2) throw new UfsError('UFS_USAGE', 'Cannot mount: give an image or container, and a directory to mount it on');
+  if (!context.serving && flags.detach === true) {
+    const socket = await connectToServer(context.socket);
+    if (socket === undefined) await startInBackground(['--root', context.root, 'serve'], '/');
+    else socket.destroy();
+    throw new RunInServer(context.socket);
+  }
+  await context.serve();
+  const store = await context.store();
+  const subject = findSubject(store, what);
+  const target = nameFromText(realDirectory(resolve(io.cwd, directory)));
+  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, what, flags.name);
+  const made = container !== undefined && subject.kind !== 'container';
+  const top = topLayer(subject);
+  const spec: MountSpec = {
+    target, passthrough: flags.passthrough, mount: { source: container?.id ?? top ?? 'ufs' },
+    lower: top === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: top },
+    ...(container === undefined || flags.readOnly === true ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work) } }),
+  };
+  if (container !== undefined) refuseMounted(context, container);
+  const release = top === undefined ? (): void => {} : store.use(top, `the mount on ${directory}`);
+  let mounted: Mounted;
+  try {
+    mounted = await context.mounter.mount(spec);
+  } catch (error) {
+    release();
+    if (made) await store.removeContainer(container.id);
+    throw error;
+  }
+  const finished = mounted.ended.then(async () => {
+    release();
+    if (made && flags.rm === true) await store.removeContainer(container.id);
+  });
+  if (container !== undefined) await io.out(`${container.id}\n`);
+  if (flags.detach === true) {
+    finished.catch((error: unknown) => io.err(`ufs: ${(error as Error).message}\n`));
+    return;
+  }
+  await untilUnmounted(context, mounted);
+  await finished;
+  // Others may have mounted through this process meanwhile.
+  if (context.mounter.mounts().length > 0) io.err(`ufs: still serving ${context.mounter.mounts().length} other mounts\n`);
+  await context.idle();
+}
+
+function refuseMounted(context: Context, container: Container): void {
+  const at = mountedAt(context, container);
+  if (at !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot mount the container "${container.name ?? container.id}": it is mounted on ${at}`);
+}
+
+/** Waits for the end of a mount; a signal unmounts it, lazily where it is in use. */
+async function untilUnmounted(context: Context, mounted: Mounted): Promise<void> {
+  const { io } = context;
+  const stop = (): void => {
+    context.mounter.unmount(mounted).catch((error: unknown) => {
+      if (!hasCode(error, 'EBUSY')) return void io.err(`ufs: ${(error as Error).message}\n`);
+      io.err(`ufs: ${nameToText(mounted.spec.target)} is in use: unmounted lazily\n`);
+      void context.mounter.unmount(mounted, { lazy: true });
+    });
+  };
+  if (io.signal.aborted) stop();
+  io.signal.addEventListener('abort', stop);
+  await mounted.ended;
+  io.signal.removeEventListener('abort', stop);
+}
+
+async function unmountOne(context: Context, word: string, lazy: boolean): Promise<void> {
+  if (!context.serving) {
+    const socket = await connectToServer(context.socket);
+    if (socket !== undefined) {
+      socket.destroy();
+      throw new RunInServer(context.socket);
+    }
+  }
+  const mounted = context.serving ? findMounted(context, word, (await context.store()).containers()) : undefined;
+  if (mounted !== undefined) {
+    await context.mounter.unmount(mounted, { lazy });
+    return;
+  }
+  const target = resolve(context.io.cwd, word);
+  const found = findMounts(nameFromText(target)).at(-1);
+  if (found?.type !== 'fuse.ufs') throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
+  unmount(nameFromText(target), { lazy });
+}
+
+function findMounted(context: Context, word: string, containers: readonly Container[]): Mounted | undefined {
+  const target = nameFromText(resolve(context.io.cwd, word));
+  const at = context.mounter.mounts().find(({ spec }) => spec.target === target);
+  const container = containers.find(({ id, name }) => id === word || name === word || (word.length >= 4 && id.startsWith(word)));
+  return at ?? (container === undefined ? undefined : mountOf(context, container));
+}
+
+function realDirectory(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    // A mount whose server died answers nothing, but can be replaced.
+    if (hasCode(error, 'ENOTCONN')) return path;
+    throw new UfsError('UFS_MOUNT', `Cannot mount on "${path}": ${hasCode(error, 'ENOENT') ? 'there is no such directory' : (error as Error).message}`, { cause: error });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done())));
+}

@@ -1,0 +1,61 @@
+import type { Command } from 'commander';
+import { hasCode } from '../../../fs/errno.ts';
+import { shortImageName, fullImageName } from '../../archive/image-name.ts';
+import { UfsError } from '../../errors.ts';
+import { findSubject } from '../../graph/trees.ts';
+import type { Context } from '../context.ts';
+import { mountedAt } from '../mounted.ts';
+import { bytes, json, shortId } from '../output.ts';
+
+/** rm and gc: taking things out of the store. */
+export function removeCommands(program: Command, context: Context): void {
+  const { io } = context;
+
+  program.command('rm')
+    .description('Remove containers, images or layers. Of an image with several names only the name given goes. Layers that nothing needs stay until gc.')
+    .argument('<subject...>', 'names or ids')
+    .action(async (subjects: string[]) => {
+      const store = await context.store();
+      for (const text of subjects) {
+        const subject = findSubject(store, text);
+        if (subject.kind === 'container') {
+          const mounted = mountedAt(context, subject.container);
+          if (mounted !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove the container "${text}": it is mounted on ${mounted}`);
+          await store.removeContainer(subject.container.id);
+          await io.out(`Removed the container ${shortId(subject.container.id)}\n`);
+        } else if (subject.kind === 'layer') {
+          await store.removeLayer(subject.layer.id);
+          await io.out(`Removed the layer ${shortId(subject.layer.id)}\n`);
+        } else {
+          const name = subject.image.names.length > 1 ? subject.image.names.find((candidate) => candidate === asName(text) || shortImageName(candidate) === text) : undefined;
+          if (name !== undefined) {
+            await store.untagImage(name);
+            await io.out(`Removed the name ${shortImageName(name)}\n`);
+          } else {
+            await store.removeImage(subject.image.id);
+            await io.out(`Removed the image ${shortId(subject.image.id)}\n`);
+          }
+        }
+      }
+    });
+
+  program.command('gc')
+    .description('Remove the layers that no image or container needs.')
+    .option('--json', 'as JSON')
+    .action(async (options: { json?: boolean }) => {
+      const store = await context.store();
+      const { layers, bytes: freed } = await store.gc();
+      await store.emptyTrash();
+      if (options.json === true) await io.out(json({ layers: layers.map(({ id }) => id), bytes: freed }));
+      else await io.out(`Removed ${layers.length} layer${layers.length === 1 ? '' : 's'}, ${bytes(freed)}\n`);
+    });
+}
+
+function asName(text: string): string | undefined {
+  try {
+    return fullImageName(text);
+  } catch (error) {
+    if (hasCode(error, 'UFS_IMAGE_NAME', 'UFS_NAME_INVALID', 'UFS_INVALID_NAME')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,37 @@
+import type { Io } from '../control/io.ts';
+import type { Mounter } from '../mount/mounter.ts';
+import type { Store } from '../store/store.ts';
+
+/** Thrown where the store belongs to a process that serves it: the command line is run there instead. */
+export class RunInServer extends Error {
+  readonly socket: string;
+
+  /** `cause`: what opening the store here said. */
+  constructor(socket: string, options?: ErrorOptions) {
+    super(`The store is served by the process behind ${socket}`, options);
+    this.socket = socket;
+  }
+}
+
+/** What commands work with. */
+export interface Context {
+  readonly io: Io;
+  /** The store's directory, absolute. */
+  readonly root: string;
+  /** Chooses the store; in a serving process it is chosen already. */
+  setRoot(root: string): void;
+  /** True in the process that serves the store for others. */
+  readonly serving: boolean;
+  /** The store, opened at the first call. Throws RunInServer where another process serves it. */
+  store(how?: { create?: boolean; rebuild?: boolean }): Promise<Store>;
+  /** The mounts of this process. */
+  readonly mounter: Mounter;
+  /** Where the process that serves the store listens. */
+  readonly socket: string;
+  /** Resolves when no mount is left and no command runs. */
+  idle(): Promise<void>;
+  /** Starts to serve other processes' commands from here on, as long as there are mounts. */
+  serve(): Promise<void>;
+  /** The exit code the command ends with; 0 unless set. */
+  exitCode: number;
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env node
+import { processIo } from '../control/io.ts';
+import { run } from './run.ts';
+
+// Layers are written with exact modes.
+process.umask(0o077);
+const abort = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort());
+// Whoever reads our output may stop, as `head` does.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+process.exitCode = await run(process.argv.slice(2), processIo(abort.signal));
+process.stdin.destroy();

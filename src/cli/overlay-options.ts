@@ -1,0 +1,46 @@
+import { resolve } from 'node:path';
+import { nameFromText } from '../../fs/name.ts';
+import type { PassthroughMode } from '../../fs/transport/mount.ts';
+import { UfsError } from '../errors.ts';
+import type { MountSpec } from '../mount/spec.ts';
+
+/** Words of `-o` that say nothing new here, or that fuse-overlayfs and mount(8) take too and do by default. */
+const IGNORED = new Set(['', 'rw', 'suid', 'dev', 'exec', 'atime', 'private', 'allow_other', 'default_permissions']);
+const FLAGS = { nosuid: 'nosuid', nodev: 'nodev', noexec: 'noexec', noatime: 'noatime' } as const;
+
+/** Splits at a separator that no backslash stands before, as overlayfs does; "\:" and "\," are the characters themselves. */
+export function splitEscaped(text: string, separator: string): string[] {
+  const parts = [''];
+  for (let index = 0; index < text.length; index += 1) {
+    const character = text[index] as string;
+    if (character === '\\' && index + 1 < text.length) {
+      const next = text[++index] as string;
+      // Only this level's separator loses its backslash: what is inside is split again.
+      parts[parts.length - 1] += next === separator || next === '\\' ? next : `\\${next}`;
+    } else if (character === separator) parts.push('');
+    else parts[parts.length - 1] += character;
+  }
+  return parts;
+}
+
+/** What `-o lowerdir=a:b,upperdir=u,workdir=w,…` asks for; relative paths are taken from `cwd`. */
+export function overlayMount(option: string, target: string, cwd: string, passthrough: PassthroughMode): { spec: MountSpec; unknown: string[] } {
+  const values = new Map<string, string>();
+  const spec: MountSpec = { target: nameFromText(resolve(cwd, target)), lower: { kind: 'directories', paths: [] }, passthrough, mount: { source: 'ufs' } };
+  const unknown: string[] = [];
+  for (const word of splitEscaped(option, ',')) {
+    const equals = word.indexOf('=');
+    const [name, value] = equals === -1 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
+    if (value !== undefined && ['lowerdir', 'upperdir', 'workdir'].includes(name)) values.set(name, value);
+    else if (name === 'ro') spec.mount.readonly = true;
+    else if (name === 'volatile') spec.volatile = true;
+    else if (name in FLAGS) spec.mount[FLAGS[name as keyof typeof FLAGS]] = true;
+    else if (!IGNORED.has(name)) unknown.push(word);
+  }
+  const [lower, upper, work] = ['lowerdir', 'upperdir', 'workdir'].map((name) => values.get(name));
+  if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=`);
+  if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
+  spec.lower = { kind: 'directories', paths: splitEscaped(lower, ':').map((path) => nameFromText(resolve(cwd, path))) };
+  if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) spec.upper = { directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)) };
+  return { spec, unknown };
+}

@@ -1,0 +1,104 @@
+import { join } from 'node:path';
+import { hasCode } from '../../fs/errno.ts';
+import type { Io } from '../control/io.ts';
+import { ControlServer } from '../control/server.ts';
+import { fileLogger, type Logger } from '../log.ts';
+import { Mounter } from '../mount/mounter.ts';
+import { Store } from '../store/store.ts';
+import { type Context, RunInServer } from './context.ts';
+
+/** Milliseconds a server waits for the next command after its last mount is gone. */
+const IDLE = 500;
+
+/** The context of a process's own command line. It may become the server of its store, and then runs others' commands too. */
+export class ProcessContext implements Context {
+  readonly io: Io;
+  readonly mounter: Mounter;
+  root = '';
+  exitCode = 0;
+  #store: Promise<Store> | undefined;
+  #server: ControlServer | undefined;
+  #log: Logger | undefined;
+  readonly #execute: (argv: string[], context: Context) => Promise<number>;
+
+  constructor(io: Io, execute: (argv: string[], context: Context) => Promise<number>) {
+    this.io = io;
+    this.#execute = execute;
+    this.mounter = new Mounter((message) => (this.#log === undefined ? io.err(`ufs: ${message}\n`) : this.#log.error(message)));
+  }
+
+  get serving(): boolean {
+    return this.#server !== undefined;
+  }
+
+  setRoot(root: string): void {
+    this.root = root;
+  }
+
+  get socket(): string {
+    return join(this.root, 'control.sock');
+  }
+
+  store(how: { create?: boolean; rebuild?: boolean } = {}): Promise<Store> {
+    this.#store ??= this.#open(how);
+    return this.#store;
+  }
+
+  async #open(how: { create?: boolean; rebuild?: boolean }): Promise<Store> {
+    try {
+      return await Store.open(this.root, { ...how, log: (message) => this.io.err(`ufs: ${message}\n`) });
+    } catch (error) {
+      if (!hasCode(error, 'UFS_STORE_LOCKED')) throw error;
+      throw new RunInServer(this.socket, { cause: error });
+    }
+  }
+
+  async serve(): Promise<void> {
+    if (this.#server !== undefined) return;
+    const store = await this.store({ create: true });
+    this.#log = fileLogger(join(this.root, 'ufs.log'));
+    const server = new ControlServer(this.socket, (argv, io) => this.#runForClient(argv, io));
+    await server.listen();
+    this.#server = server;
+    this.#log.info({ store: store.uuid }, 'serving');
+  }
+
+  async #runForClient(argv: string[], io: Io): Promise<number> {
+    this.#log?.debug({ argv }, 'command');
+    const owner = this;
+    const context: Context = {
+      io, exitCode: 0, serving: true, mounter: this.mounter,
+      get root() {
+        return owner.root;
+      },
+      get socket() {
+        return owner.socket;
+      },
+      setRoot: () => {},
+      store: () => owner.store(),
+      serve: async () => {},
+      idle: async () => {},
+    };
+    return await this.#execute(argv, context);
+  }
+
+  /** Resolves when no mount is left and no command runs, for a moment. */
+  async idle(): Promise<void> {
+    for (;;) {
+      await Promise.all(this.mounter.mounts().map(({ ended }) => ended));
+      await new Promise((resolve) => setTimeout(resolve, IDLE));
+      if (this.mounter.mounts().length === 0 && (this.#server?.running ?? 0) === 0) return;
+      if (this.io.signal.aborted) return;
+    }
+  }
+
+  /** Ends mounts, server and store, in this order. */
+  async close(): Promise<void> {
+    await this.mounter.close();
+    await this.#server?.close();
+    this.#log?.info('stopped');
+    const store = await this.#store?.catch(() => undefined);
+    await store?.emptyTrash();
+    await store?.close();
+  }
+}

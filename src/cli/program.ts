@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Command } from 'commander';
+import { checkCommand } from './commands/check.ts';
+import { containerCommands } from './commands/containers.ts';
+import { diffCommands } from './commands/diff.ts';
+import { imageCommands } from './commands/images.ts';
+import { inspectCommands } from './commands/inspect.ts';
+import { mountCommands } from './commands/mount.ts';
+import { removeCommands } from './commands/remove.ts';
+import type { Context } from './context.ts';
+
+/** The store of who says nothing else. */
+function defaultRoot(): string {
+  if (process.env['UFS_ROOT'] !== undefined && process.env['UFS_ROOT'] !== '') return process.env['UFS_ROOT'];
+  return process.getuid?.() === 0 ? '/var/lib/ufs' : join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'ufs');
+}
+
+/** The command line. Each use makes a new one: options of one run don't stay for the next. */
+export function buildProgram(context: Context): Command {
+  const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
+  const program = new Command('ufs');
+  program
+    .description('A union file system in user space: images of layers, mounted through FUSE as copy-on-write root file systems.')
+    .version(version)
+    .option('--root <directory>', 'the store', defaultRoot())
+    .configureOutput({ writeOut: (text) => void context.io.out(text), writeErr: (text) => context.io.err(text) })
+    .exitOverride()
+    .showHelpAfterError('(--help says more)')
+    .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
+  for (const register of [imageCommands, containerCommands, mountCommands, diffCommands, inspectCommands, removeCommands, checkCommand]) register(program, context);
+  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
+  return program;
+}

@@ -1,0 +1,54 @@
+import { CommanderError } from 'commander';
+import { hasCode } from '../../fs/errno.ts';
+import { connectToServer, runRemotely } from '../control/client.ts';
+import type { Io } from '../control/io.ts';
+import { type Context, RunInServer } from './context.ts';
+import { ProcessContext } from './process-context.ts';
+import { buildProgram } from './program.ts';
+
+/** Milliseconds to go on trying for a store that another command has, or whose server is just starting or ending. */
+const PATIENCE = 10_000;
+const PAUSE = 50;
+
+/** Runs one command line in this process, or has it run by the process that serves the store; the exit code: 0 done, 1 failed, 2 usage. */
+export async function run(argv: string[], io: Io): Promise<number> {
+  for (const started = Date.now(); ; ) {
+    const context = new ProcessContext(io, execute);
+    try {
+      return await execute(argv, context);
+    } catch (error) {
+      if (!(error instanceof RunInServer)) throw error;
+      try {
+        const socket = await connectToServer(error.socket);
+        if (socket !== undefined) return await runRemotely(socket, argv, io);
+        if (Date.now() - started > PATIENCE || io.signal.aborted) return report(io, error.cause);
+      } catch (failure) {
+        return report(io, failure);
+      }
+    } finally {
+      await context.close();
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+}
+
+/** Runs a command line with what `context` gives it. RunInServer passes through. */
+async function execute(argv: string[], context: Context): Promise<number> {
+  try {
+    await buildProgram(context).parseAsync(argv, { from: 'user' });
+    return context.exitCode;
+  } catch (error) {
+    if (error instanceof RunInServer) throw error;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return report(context.io, error);
+  }
+}
+
+function report(io: Io, error: unknown): number {
+  if (io.signal.aborted && (hasCode(error, 'ABORT_ERR') || (error instanceof Error && error.name === 'AbortError'))) io.err('ufs: stopped\n');
+  else {
+    io.err(`ufs: ${error instanceof Error ? error.message : String(error)}\n`);
+    if (process.env['UFS_DEBUG'] !== undefined && error instanceof Error) io.err(`${error.stack}\n`);
+  }
+  return 1;
+}
