@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { Layer } from '../../fs/layer/layer.ts';
+import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { clearUmask } from '../../fs/host/make.ts';
 import { FuseServer } from '../../fs/server.ts';
@@ -52,7 +53,7 @@ async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): P
 
 async function openLower(spec: MountSpec): Promise<Layer> {
   if (spec.lower.kind === 'layer') return await openIndexedLayer({ root: spec.lower.store, layerId: spec.lower.layer as LayerId });
-  return new DirectoryStack(spec.lower.paths);
+  return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths);
 }
 
 clearUmask();
