@@ -2,8 +2,6 @@
 import { processIo } from '../control/io.ts';
 import { run } from './run.ts';
 
-// Layers are written with exact modes.
-process.umask(0o077);
 const abort = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => abort.abort());
 // Whoever reads our output may stop, as `head` does.

@@ -1,4 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { clearUmask } from '../../fs/host/make.ts';
 import { signalEventfd } from '../../fs/host/process.ts';
 import { nameToText } from '../../fs/name.ts';
 import { mount, unmount } from '../../fs/transport/mount.ts';
@@ -85,6 +86,8 @@ export class Mounter {
   }
 
   async #start(): Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> {
+    // The mask is the process's, and can't be set in a thread: what the thread makes has exactly the modes it was asked for.
+    clearUmask();
     const { port1, port2 } = new MessageChannel();
     const worker = new Worker(new URL('./serving-thread.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2] });
     const wakeFd = await new Promise<number>((resolve, reject) => {

@@ -2,7 +2,6 @@ import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_
 import type { Layer } from '../../fs/layer/layer.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
-import { clearUmask } from '../../fs/host/make.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
@@ -56,7 +55,6 @@ async function openLower(spec: MountSpec): Promise<Layer> {
   return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths);
 }
 
-clearUmask();
 send({ kind: 'ready', wakeFd: server.wakeFd });
 await server.run();
 await helpers.close();

@@ -31,6 +31,8 @@ export function imageCommands(program: Command, context: Context): void {
         progress.end();
         if (options.json === true) await io.out(json(images.map(({ id, names, layers }) => ({ id, names, layers }))));
         else for (const { id, names, layers } of images) await io.out(`Loaded ${names.map(shortImageName).join(', ') || 'an image without a name'} (${shortId(id)}, ${layers.length} layers)\n`);
+      } catch (error) {
+        throw explained(error, 'load', file);
       } finally {
         progress.end();
       }
@@ -52,6 +54,8 @@ export function imageCommands(program: Command, context: Context): void {
         });
         progress.end();
         await io.out(`${layer.id}\n`);
+      } catch (error) {
+        throw explained(error, 'import', tar);
       } finally {
         progress.end();
       }
@@ -92,4 +96,11 @@ function sizeOf(context: Context, file: string): number | undefined {
   if (file === '-') return undefined;
   const stat = statSync(resolve(context.io.cwd, file), { throwIfNoEntry: false });
   return stat?.isFile() === true ? stat.size : undefined;
+}
+
+/** An error that says what was attempted on which file; an interruption stays what it is. */
+function explained(error: unknown, action: string, file: string): unknown {
+  if (!(error instanceof Error) || error.name === 'AbortError') return error;
+  const why = 'code' in error && error.code === 'ENOENT' && 'path' in error ? `there is no ${String(error.path)}` : error.message;
+  return new UfsError('UFS_ARCHIVE', `Cannot ${action} ${file === '-' ? 'standard input' : `"${file}"`}: ${why}`, { cause: error });
 }
