@@ -36,11 +36,12 @@ interface StoreFile {
 /** Opens a store: takes its lock, sweeps what a crash left, and brings the index in line with the layers. `unlock` gives the lock back. */
 export async function openStore(root: string, options: StoreOptions): Promise<{ state: StoreState; unlock: () => void }> {
   const paths = new StorePaths(locate(root, options.create === true));
+  checkStoreFile(paths, options.create === true);
   const lock = takeLock(paths);
   const unlock = (): void => closeSync(lock);
   try {
     const log = options.log ?? (() => undefined);
-    if (!existsSync(paths.storeFile)) await initialize(paths, options.create === true);
+    if (!existsSync(paths.storeFile)) await initialize(paths);
     const { uuid } = readStoreFile(paths);
     sweep(paths, log);
     const index = options.rebuild === true ? await newIndex(paths, uuid) : await IndexDatabase.open(paths.index, uuid);
@@ -75,13 +76,22 @@ function locate(root: string, create: boolean): string {
   return real;
 }
 
+/** What a store whose making was interrupted may hold. */
+const UNFINISHED = ['lock', 'layers', 'images', 'index', 'staging', 'trash', 'empty', 'store.json.new', 'lost+found'];
+
+/** Refuses a directory that is no store and can't become one. */
+function checkStoreFile(paths: StorePaths, create: boolean): void {
+  if (existsSync(paths.storeFile)) return;
+  if (existsSync(paths.layers) && readdirSync(paths.layers).length > 0) {
+    throw new UfsError('UFS_STORE_MISSING', `Cannot open the store ${paths.root}: it holds layers, but store.json is missing`);
+  }
+  if (!create) throw new UfsError('UFS_STORE_MISSING', `Cannot open the store ${paths.root}: there is none`);
+  const foreign = readdirSync(paths.root).find((name) => !UNFINISHED.includes(name));
+  if (foreign !== undefined) throw new UfsError('UFS_STORE_MISSING', `Cannot make a store in ${paths.root}: it holds other files ("${foreign}")`);
+}
+
 /** The lock is the kernel's (flock), so it ends with the process; the pid in the file is for people. */
 function takeLock(paths: StorePaths): number {
-  const isStore = existsSync(paths.storeFile) || existsSync(paths.lock);
-  if (!isStore && readdirSync(paths.root).some((name) => name !== 'lost+found')) {
-    if (existsSync(paths.layers)) throw new UfsError('UFS_STORE_MISSING', `Cannot open the store ${paths.root}: store.json is missing`);
-    throw new UfsError('UFS_STORE_MISSING', `Cannot use ${paths.root} as a store: it holds other files`);
-  }
   const fd = openSync(paths.lock, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, FILE_MODE);
   try {
     flock(fd, LOCK_EX | LOCK_NB);
@@ -97,11 +107,7 @@ function takeLock(paths: StorePaths): number {
 }
 
 /** store.json comes last: without it there is no store yet, and the next attempt starts over. */
-async function initialize(paths: StorePaths, create: boolean): Promise<void> {
-  if (!create) throw new UfsError('UFS_STORE_MISSING', `Cannot open the store ${paths.root}: there is none`);
-  if (existsSync(paths.layers) && readdirSync(paths.layers).length > 0) {
-    throw new UfsError('UFS_STORE_MISSING', `Cannot make a store in ${paths.root}: it holds layers, but store.json is missing`);
-  }
+async function initialize(paths: StorePaths): Promise<void> {
   for (const path of [paths.layers, paths.images, paths.staging, paths.trash]) makeDirectory(path);
   if (!existsSync(paths.empty)) writeNewFile(paths.empty, '');
   rmSync(paths.index, { recursive: true, force: true });

@@ -1,10 +1,10 @@
-import { closeSync, existsSync, openSync, renameSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync } from 'node:fs';
 import { UfsError } from '../errors.ts';
 import type { Change } from '../tree/change.ts';
 import type { ContentSink, Tree, TreeReader } from '../tree/entry.ts';
 import { LayerSink } from './content.ts';
 import { encodeEntry } from './directory-object.ts';
-import { makeDirectory, syncDirectory, syncTree, writeNewFile } from './durable.ts';
+import { FILE_MODE, makeDirectory, syncDirectory, syncTree, writeNewFile } from './durable.ts';
 import { putContent, putLayer, putObject } from './index-database.ts';
 import { chainId, shortId, type LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
@@ -92,7 +92,8 @@ export class LayerTransaction {
       kind: 'layer', number: this.number, id, parent: this.parent?.id, diffId, archiveSize, size, ownBytes: this.#sink.ownBytes,
       root: encodeEntry(built.tree.root).toString('base64'), links: built.links, objects: built.objects.size, created: new Date().toISOString(), labels,
     };
-    if (!existsSync(this.recipePath)) closeSync(openSync(this.recipePath, 'wx', 0o600));
+    if (!existsSync(this.recipePath)) throw new UfsError('UFS_NO_RECIPE', `Cannot commit layer ${shortId(id)}: no recipe was written to ${this.recipePath}`);
+    chmodSync(this.recipePath, FILE_MODE);
     state.step('commit-objects');
     writeObjects(objectsPath(this.#directory), built.objects);
     await publish(state, this.#directory, record, [
