@@ -123,7 +123,9 @@ class TreeBuilder {
       const { object, subdirectories, linksBelow } = below;
       return { ...this.#newEntry(name, change.inode), object, subdirectories, linksBelow };
     }
-    const entry = change.inode !== undefined || !merges ? this.#newEntry(name, change.inode ?? { attributes: IMPLICIT }) : { ...below };
+    // An opaque mark empties a directory; without an entry of the layer for it, the directory itself is the one below.
+    const kept = change.inode === undefined && below !== undefined && isDirectory(below) ? below : undefined;
+    const entry = kept ? { ...kept } : this.#newEntry(name, change.inode ?? { attributes: IMPLICIT });
     this.#stack.push({
       entry, children, names: [...children.keys()].sort(), nextName: 0, lower: merges ? this.#options.reader.list(below) : [], nextLower: 0, merged: [],
     });

@@ -70,6 +70,15 @@ test('whiteouts, opaque directories and changes of type hide what is below', () 
   assert.deepEqual(pile.reader.list((pile.tree as Tree).root).map(({ name }) => name), ['b', 'c', 'd']);
 });
 
+test('an opaque directory without an entry of its own keeps the attributes of the one below', () => {
+  const pile = new Pile();
+  pile.add(directory({ d: directory({ f: add() }, { attributes: attributes(0o040700) }) }));
+  pile.add(directory({ d: directory({ g: add() }, undefined, true) }));
+  assert.deepEqual([pile.find('d')?.mode, pile.find('d/f'), pile.find('d/g')?.layer], [0o040700, undefined, 2]);
+  pile.add(directory({}, undefined, true));
+  assert.deepEqual(pile.reader.list((pile.tree as Tree).root), []);
+});
+
 test('a hard link counts its names, and loses those that upper layers hide', () => {
   const pile = new Pile();
   const inode = file();
@@ -134,7 +143,8 @@ function applyToModel(below: ModelNode | undefined, change: Change): ModelNode |
   const lower = change.hides ? undefined : below;
   if (change.children === undefined) return change.inode === undefined ? lower : { inode: change.inode };
   const base = lower?.children === undefined ? undefined : lower;
-  const node: ModelNode = { inode: change.inode ?? base?.inode ?? implicit(), children: new Map(base?.children) };
+  const kept = below?.children === undefined ? undefined : below;
+  const node: ModelNode = { inode: change.inode ?? kept?.inode ?? implicit(), children: new Map(base?.children) };
   for (const [name, child] of change.children) {
     const result = applyToModel(base?.children?.get(name), child);
     if (result === undefined) node.children?.delete(name);
