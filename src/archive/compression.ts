@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createGunzip, createGzip } from 'node:zlib';
+import type { Writable } from 'node:stream';
+import { createGunzip, createGzip, type Gunzip } from 'node:zlib';
 import { UfsError } from '../errors.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd' | 'xz' | 'bzip2';
@@ -53,16 +54,8 @@ const PIECE = 256 * 1024;
 
 async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const inflater = createGunzip({ chunkSize: PIECE });
-  /** Written, and perhaps not consumed yet: where each ends in the input. */
-  let written: { chunk: Buffer; end: number }[] = [];
-  let total = 0;
   let sourceError: unknown;
-  const feeding = feed(source, inflater, (chunk) => {
-    total += chunk.length;
-    written = written.filter(({ end }) => end > inflater.bytesWritten);
-    written.push({ chunk, end: total });
-    if (inflater.readableEnded) checkTail(written, inflater.bytesWritten);
-  });
+  const feeding = feed(untilPadding(source, inflater), inflater);
   feeding.catch((error: unknown) => { sourceError = error; });
   try {
     for await (const piece of inflater) yield piece as Buffer;
@@ -73,25 +66,32 @@ async function* gunzip(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     inflater.destroy();
     await feeding.catch(() => undefined);
   }
-  checkTail(written, inflater.bytesWritten);
 }
 
-/** zlib stops at zeros behind the last member, which are padding, and looks no further: all that follows has to be zeros. */
-function checkTail(written: { chunk: Buffer; end: number }[], consumed: number): void {
-  for (const { chunk, end } of written) {
-    const from = Math.max(0, chunk.length - (end - consumed));
-    for (let index = from; index < chunk.length; index++) if (chunk[index] !== 0) throw new UfsError('UFS_ARCHIVE_INVALID', 'Cannot decompress gzip: garbage after its end');
+/**
+ * zlib stops at zeros behind the last member, which are padding, and looks no further, so all that follows has to be looked at here. A chunk is asked for
+ * when the one before it has been taken.
+ */
+async function* untilPadding(source: AsyncIterable<Buffer>, inflater: Gunzip): AsyncGenerator<Buffer> {
+  let total = 0;
+  let ended = false;
+  for await (const chunk of source) {
+    let tail = chunk;
+    if (!ended) {
+      yield chunk;
+      total += chunk.length;
+      const left = total - inflater.bytesWritten;
+      ended = left > 0;
+      tail = chunk.subarray(chunk.length - left);
+    }
+    if (ended && tail.some((byte) => byte !== 0)) throw new UfsError('UFS_ARCHIVE_INVALID', 'Cannot decompress gzip: garbage after its end');
   }
 }
 
-/** Writes a source into a stream at the pace it is taken; a source's error destroys the stream with it. */
-async function feed(source: AsyncIterable<Buffer>, target: NodeJS.WritableStream & { destroy(error?: Error): unknown; destroyed: boolean }, seen?: (chunk: Buffer) => void): Promise<void> {
+/** Writes a source into a stream, a chunk when the one before has been taken; a source's error destroys the stream with it. */
+async function feed(source: AsyncIterable<Buffer>, target: Writable): Promise<void> {
   try {
-    for await (const chunk of source) {
-      seen?.(chunk);
-      if (target.destroyed) return;
-      if (!target.write(chunk)) await writable(target);
-    }
+    for await (const chunk of source) if (!(await written(target, chunk))) return;
     target.end();
   } catch (error) {
     target.destroy(error instanceof Error ? error : new Error(String(error)));
@@ -99,13 +99,15 @@ async function feed(source: AsyncIterable<Buffer>, target: NodeJS.WritableStream
   }
 }
 
-function writable(target: NodeJS.WritableStream): Promise<void> {
+/** False where the stream takes nothing more. Its own error is for whoever reads it. */
+function written(target: Writable, chunk: Buffer): Promise<boolean> {
   return new Promise((resolve) => {
-    const done = (): void => {
-      for (const event of ['drain', 'close', 'error', 'end']) target.removeListener(event, done);
-      resolve();
-    };
-    for (const event of ['drain', 'close', 'error', 'end']) target.on(event, done);
+    const closed = (): void => resolve(false);
+    target.once('close', closed);
+    target.write(chunk, (error) => {
+      target.removeListener('close', closed);
+      resolve(error === null || error === undefined);
+    });
   });
 }
 

@@ -2,7 +2,7 @@ import { nameFromText, nameToText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import { readSmall, verified, type BlobSource } from './blob-source.ts';
 import { CONFIG_MAX, diffIdsOf, MANIFEST_MAX } from './image-config.ts';
-import { fullImageName } from './image-name.ts';
+import { tryFullImageName } from './image-name.ts';
 import type { Image, ImageLayer } from './image.ts';
 import { cleanPath } from './member-name.ts';
 import { jsonArray, jsonObject, jsonString, parseStrictJson } from './strict-json.ts';
@@ -19,7 +19,7 @@ export async function readDockerArchive(source: BlobSource): Promise<Image[]> {
     const layerNames = jsonArray(Layers).map(memberName);
     const diffIds = diffIdsOf(config, layerNames.length);
     const layers = layerNames.map((name, index) => layerOf(source, name, diffIds[index]));
-    images.push({ names: jsonArray(RepoTags).map((tag) => fullImageName(jsonString(tag))), config, layers });
+    images.push({ names: jsonArray(RepoTags).map((tag) => tryFullImageName(jsonString(tag))).filter((name) => name !== undefined), config, layers });
   }
   return images;
 }

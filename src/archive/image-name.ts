@@ -30,6 +30,15 @@ function splitAt(text: string, index: number): [before: string, after: string | 
   return index === -1 ? [text, undefined] : [text.slice(0, index), text.slice(index + 1)];
 }
 
+/** As `fullImageName`; undefined where no image can be called so: what an archive says is its name may be anything. */
+export function tryFullImageName(text: string): string | undefined {
+  try {
+    return fullImageName(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The name as people write it: without what `fullImageName` adds, but with the tag. */
 export function shortImageName(fullName: string): string {
   return fullName.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');

@@ -30,7 +30,8 @@ export class LayerTree {
   readonly root: Change = emptyChange();
   readonly #lower: { tree: Tree; reader: TreeReader } | undefined;
   readonly #nodesMax: number;
-  #nodes = 1;
+  /** Names made, implied ones too: a short archive can imply thousands a member. */
+  #nodes = 0;
   /** Where directory paths lead; emptied when a change could lead one elsewhere. */
   readonly #known = new Map<Name, Place>();
 

@@ -1,7 +1,7 @@
 import { UfsError } from '../errors.ts';
 import { readSmall, verified, type BlobSource } from './blob-source.ts';
 import { blobName, CONFIG_MAX, DIGEST, diffIdsOf, MANIFEST_MAX } from './image-config.ts';
-import { fullImageName } from './image-name.ts';
+import { tryFullImageName } from './image-name.ts';
 import type { Image, ImageLayer } from './image.ts';
 import { jsonArray, jsonObject, jsonString, parseStrictJson, type JsonObject } from './strict-json.ts';
 
@@ -131,7 +131,7 @@ function descriptorOf(value: unknown): Descriptor {
 /** The name an annotation gives, in full; '' where there is none. */
 function nameOf({ annotations }: Descriptor): string {
   const name = jsonString(annotations['io.containerd.image.name']) || jsonString(annotations['org.opencontainers.image.ref.name']);
-  return name === '' ? '' : fullImageName(name);
+  return tryFullImageName(name) ?? '';
 }
 
 function refuse(reason: string): UfsError {
