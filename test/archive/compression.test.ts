@@ -29,7 +29,7 @@ const TOOLS = {
 } as const;
 
 test('what has no magic number is passed on as it is, down to nothing', async () => {
-  for (const bytes of [Buffer.alloc(0), Buffer.from('x'), Buffer.from([0x1f, 0x8b]), DATA]) {
+  for (const bytes of [Buffer.alloc(0), Buffer.from('x'), Buffer.from([0x1f, 0x8b]), DATA.subarray(0, 10_000)]) {
     assert.equal(compressionOf(bytes), 'none');
     assert.deepEqual(await unpacked(bytes, 3), bytes);
   }

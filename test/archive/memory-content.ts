@@ -40,11 +40,13 @@ export class MemoryContent implements ContentSink {
 
 /** Files of that content on disk, as `replay` reads them. */
 export function contentSource(content: MemoryContent, directory: string): ContentSource {
+  const written = new Set<string>();
   return {
     open: (digest) => {
       const data = content.files.get(digest);
       if (data === undefined) throw new Error(`no content ${digest}`);
-      writeFileSync(join(directory, digest), data);
+      if (!written.has(digest)) writeFileSync(join(directory, digest), data);
+      written.add(digest);
       return openSync(join(directory, digest), 'r');
     },
   };
