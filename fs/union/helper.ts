@@ -1,34 +1,9 @@
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { FsError } from '../errno.ts';
-import { copyData } from '../host/copy.ts';
-import { copyFileRange, fdatasync, fsync, syncfs } from '../host/file.ts';
 import { signalEventfd } from '../host/process.ts';
+import { type Job, type Outcome, perform } from './job.ts';
 
-/** What a helper thread does; descriptors are the process's. Results are numbers. */
-export type Job =
-  | { kind: 'copy'; from: number; to: number; size: number; sync: boolean }
-  | { kind: 'copyRange'; from: number; fromOffset: number; to: number; toOffset: number; length: number }
-  | { kind: 'sync'; fd: number; how: 'all' | 'data' | 'fileSystem' };
-
-export type Outcome = { id: number; value: number; code?: undefined } | { id: number; code: string; message: string };
-
-/** Does a job in this thread; throws FsError. */
-export function perform(job: Job): number {
-  switch (job.kind) {
-    case 'copy':
-      copyData(job.from, job.to, job.size);
-      if (job.sync) fsync(job.to);
-      return job.size;
-    case 'copyRange':
-      return copyFileRange(job.from, job.fromOffset, job.to, job.toOffset, job.length);
-    case 'sync':
-      if (job.how === 'all') fsync(job.fd);
-      else if (job.how === 'data') fdatasync(job.fd);
-      else syncfs(job.fd);
-      return 0;
-  }
-}
-
+/** A helper thread: does what comes through its port, one after the other (see `Helpers`). */
 function serve(port: MessagePort, wakeFd: number): void {
   port.on('message', ({ id, job }: { id: number; job: Job }) => {
     let outcome: Outcome;
@@ -42,7 +17,5 @@ function serve(port: MessagePort, wakeFd: number): void {
   });
 }
 
-if (workerData !== null && typeof workerData === 'object' && 'wakeFd' in workerData) {
-  const { port, wakeFd } = workerData as { port: MessagePort; wakeFd: number };
-  serve(port, wakeFd);
-}
+const { port, wakeFd } = workerData as { port: MessagePort; wakeFd: number };
+serve(port, wakeFd);

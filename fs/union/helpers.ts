@@ -1,6 +1,6 @@
 import { MessageChannel, receiveMessageOnPort, Worker, type MessagePort } from 'node:worker_threads';
 import { FsError } from '../errno.ts';
-import type { Job, Outcome } from './helper.ts';
+import type { Job, Outcome } from './job.ts';
 
 interface Waiting {
   resolve: (value: number) => void;

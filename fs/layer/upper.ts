@@ -1,0 +1,262 @@
+import { FsError, hasCode } from '../errno.ts';
+import type { Name } from '../name.ts';
+import { isRegular, S_IFCHR, S_IFMT, S_IFREG } from '../stat.ts';
+import type { HostStat } from '../host/at.ts';
+import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
+import { O_DIRECTORY, O_PATH, RENAME_EXCHANGE } from '../host/constants.ts';
+import { listDirectory } from '../host/directory.ts';
+import { mkdirAt } from '../host/make.ts';
+import type { XattrTarget } from '../host/xattr.ts';
+import { getXattrIfAny, listXattr } from '../host/xattr.ts';
+import { LinkIndex } from './link-index.ts';
+import { isOpaqueDirectory, isWhiteoutFile, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice, makeWhiteout, probeSpelling, whiteoutName, type WhiteoutSpelling } from './whiteout.ts';
+
+/** What a directory of the upper says of itself. */
+export interface DirectoryMarks {
+  /** Nothing of the lower shows in it. */
+  opaque: boolean;
+  /** It may hold whiteouts that are regular files with an xattr. */
+  whiteoutFiles: boolean;
+  /** It holds ".wh." files. */
+  aufs: boolean;
+}
+
+/** A name in a directory of the upper. `hides`: a directory that replaced what the lower has there. */
+export type UpperFound = { at: 'file'; stat: HostStat; hides: boolean } | { at: 'whiteout'; spelling: WhiteoutSpelling } | { at: 'nothing' };
+
+export interface UpperEntry {
+  name: Name;
+  /** S_IFMT bits; undefined for a whiteout. */
+  type: number | undefined;
+  ino: number;
+}
+
+/** Where an upper file was copied from: its inode number there, and its key in the link index if it had several names. */
+export interface Origin {
+  ino: number;
+  key?: Name;
+}
+
+const NOTHING: UpperFound = { at: 'nothing' };
+const ORIGIN = 'ufs_origin';
+
+/** The writable directory of a union, in overlayfs's format, and the work directory beside it. Directories are given as descriptors. */
+export class UpperTree {
+  readonly root: number;
+  /** Where things are built: on the same file system, emptied when a mount starts. */
+  readonly work: number;
+  readonly index: LinkIndex;
+  readonly namespace: XattrNamespace;
+  readonly spelling: WhiteoutSpelling;
+  #temporaries = 0;
+
+  /** `readOnly`: only to look, also while another uses it: the work directory isn't emptied. */
+  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean } = {}) {
+    const open = (at: Name | number): number => (typeof at === 'number' ? reopen(at, O_PATH | O_DIRECTORY) : openPath(at, O_PATH | O_DIRECTORY));
+    this.root = open(directory);
+    const outer = open(work);
+    try {
+      if (how.readOnly === true) {
+        this.work = reopen(outer, O_PATH | O_DIRECTORY);
+        this.index = new LinkIndex(outer, { readOnly: true });
+        this.spelling = 'device';
+      } else {
+        mkdirIfMissing(outer, 'work');
+        this.work = openAt(outer, 'work', O_PATH | O_DIRECTORY);
+        const [here, there] = [statAt(this.root, ''), statAt(this.work, '')];
+        if (here.devMajor !== there.devMajor || here.devMinor !== there.devMinor) {
+          throw new FsError('EXDEV', 'Cannot use the work directory: it must be on the file system of the upper directory');
+        }
+        emptyDirectory(this.work);
+        this.index = new LinkIndex(outer, { readOnly: false });
+        this.index.sweep();
+        this.spelling = probeSpelling(this.work);
+      }
+    } finally {
+      close(outer);
+    }
+    this.namespace = writableNamespace();
+  }
+
+  readMarks(directory: number): DirectoryMarks {
+    const marks: DirectoryMarks = { ...isOpaqueDirectory(directory), aufs: false };
+    for (const { name } of listDirectory(directory)) {
+      if (!name.startsWith(AUFS_PREFIX)) continue;
+      if (name === AUFS_OPAQUE) marks.opaque = true;
+      else if (!isAufsNoise(name)) marks.aufs = true;
+    }
+    return marks;
+  }
+
+  find(directory: number, marks: DirectoryMarks, name: Name): UpperFound {
+    const stat = statOrUndefined(directory, name);
+    const aufs = marks.aufs && name.length + AUFS_PREFIX.length <= 255 && statOrUndefined(directory, AUFS_PREFIX + name) !== undefined;
+    if (stat === undefined) return aufs ? { at: 'whiteout', spelling: 'aufs' } : NOTHING;
+    if (isWhiteoutDevice(stat)) return { at: 'whiteout', spelling: 'device' };
+    if (marks.whiteoutFiles && isRegular(stat) && stat.size === 0 && isWhiteoutFile({ directory, name })) return { at: 'whiteout', spelling: 'device' };
+    return { at: 'file', stat, hides: aufs };
+  }
+
+  list(directory: number, marks: DirectoryMarks): UpperEntry[] {
+    const entries = new Map<Name, UpperEntry>();
+    for (const { name, type: direntType, ino } of listDirectory(directory)) {
+      if (name.startsWith(AUFS_PREFIX)) {
+        const hidden = name.slice(AUFS_PREFIX.length);
+        if (!isAufsNoise(name) && name !== AUFS_OPAQUE && !entries.has(hidden)) entries.set(hidden, { name: hidden, type: undefined, ino });
+        continue;
+      }
+      let type = direntType << 12;
+      if (type === 0) type = statAt(directory, name).mode & S_IFMT;
+      const isWhiteout = (type === S_IFCHR && isWhiteoutDevice(statAt(directory, name))) || (marks.whiteoutFiles && type === S_IFREG && isWhiteoutFile({ directory, name }));
+      entries.set(name, { name, type: isWhiteout ? undefined : type, ino });
+    }
+    return [...entries.values()];
+  }
+
+  /** A name that is free in the work directory. */
+  temporaryName(): Name {
+    this.#temporaries += 1;
+    return `#${this.#temporaries.toString(16)}`;
+  }
+
+  /** Hides a name of the lower. `present`: what the upper has there, which goes away in the same step as far as the host can. */
+  hide(directory: number, marks: DirectoryMarks, name: Name, present: 'nothing' | 'file' | 'directory'): void {
+    if (this.spelling === 'aufs') {
+      makeWhiteout(directory, whiteoutName(name, 'aufs'), 'aufs');
+      marks.aufs = true;
+      try {
+        this.#takeAway(directory, name, present);
+      } catch (error) {
+        unlinkAt(directory, whiteoutName(name, 'aufs'));
+        throw error;
+      }
+    } else if (present === 'nothing') {
+      makeWhiteout(directory, name, 'device');
+    } else {
+      const temporary = this.temporaryName();
+      makeWhiteout(this.work, temporary, 'device');
+      try {
+        renameAt(this.work, temporary, directory, name, present === 'directory' ? RENAME_EXCHANGE : 0);
+      } catch (error) {
+        unlinkAt(this.work, temporary);
+        throw error;
+      }
+      if (present === 'directory') this.discard(temporary);
+    }
+  }
+
+  /** Removes a file, or a directory that holds marks only. */
+  remove(directory: number, name: Name, present: 'file' | 'directory'): void {
+    this.#takeAway(directory, name, present);
+  }
+
+  #takeAway(directory: number, name: Name, present: 'nothing' | 'file' | 'directory'): void {
+    if (present === 'file') unlinkAt(directory, name);
+    if (present !== 'directory') return;
+    try {
+      rmdirAt(directory, name);
+    } catch (error) {
+      if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+      // Whiteouts are left in it: out of the way in one step, then they go.
+      const temporary = this.temporaryName();
+      renameAt(directory, name, this.work, temporary);
+      this.discard(temporary);
+    }
+  }
+
+  /** Moves what was built in the work directory to its place, over the whiteout that may be there. */
+  settle(temporary: Name, directory: number, name: Name, over: { spelling?: WhiteoutSpelling; isDirectory: boolean }): void {
+    if (over.spelling === 'device' && over.isDirectory) {
+      renameAt(this.work, temporary, directory, name, RENAME_EXCHANGE);
+      unlinkAt(this.work, temporary);
+    } else {
+      renameAt(this.work, temporary, directory, name);
+      if (over.spelling === 'aufs') unlinkAt(directory, AUFS_PREFIX + name);
+    }
+  }
+
+  /** Removes something in the work directory with all below it; failing that, the next mount does. */
+  discard(temporary: Name): void {
+    try {
+      removeTree(this.work, temporary);
+    } catch (error) {
+      if (!(error instanceof FsError)) throw error;
+    }
+  }
+
+  setOpaque(target: { directory: number; name: Name }): void {
+    try {
+      writeMark(target, this.namespace, 'opaque', 'y');
+    } catch (error) {
+      if (!hasCode(error, 'EOPNOTSUPP')) throw error;
+      const fd = openAt(target.directory, target.name, O_PATH | O_DIRECTORY);
+      try {
+        makeWhiteout(fd, AUFS_OPAQUE, 'aufs');
+      } finally {
+        close(fd);
+      }
+    }
+  }
+
+  /** For a directory by name, without reading it unless need be. */
+  isOpaque(target: { directory: number; name: Name }): boolean {
+    if (isOpaqueDirectory(target).opaque) return true;
+    const fd = openAt(target.directory, target.name, O_PATH | O_DIRECTORY);
+    try {
+      return statOrUndefined(fd, AUFS_OPAQUE) !== undefined;
+    } finally {
+      close(fd);
+    }
+  }
+
+  readOrigin(target: XattrTarget): Origin | undefined {
+    const names = listXattr(target);
+    const name = names.find((at) => at.endsWith(ORIGIN));
+    if (name === undefined) return undefined;
+    const [ino, key] = (getXattrIfAny(target, name)?.latin1Slice() ?? '').split(' ');
+    return ino === undefined || !/^\d+$/.test(ino) ? undefined : { ino: Number(ino), ...(key === undefined ? {} : { key }) };
+  }
+
+  /** Where the file's type or the file system can't have the xattr, the inode number lasts as long as the mount. */
+  writeOrigin(target: XattrTarget, origin: Origin): void {
+    try {
+      writeMark(target, this.namespace, ORIGIN, origin.key === undefined ? String(origin.ino) : `${origin.ino} ${origin.key}`);
+    } catch (error) {
+      if (!hasCode(error, 'EPERM', 'EOPNOTSUPP')) throw error;
+    }
+  }
+
+  close(): void {
+    this.index.close();
+    close(this.work);
+    close(this.root);
+  }
+}
+
+function mkdirIfMissing(directory: number, name: Name): void {
+  try {
+    mkdirAt(directory, name, 0o700);
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+  }
+}
+
+function emptyDirectory(directory: number): void {
+  for (const { name } of listDirectory(directory)) removeTree(directory, name);
+}
+
+function removeTree(directory: number, name: Name): void {
+  try {
+    unlinkAt(directory, name);
+  } catch (error) {
+    if (!hasCode(error, 'EISDIR', 'EPERM')) throw error;
+    const fd = openAt(directory, name, O_PATH | O_DIRECTORY);
+    try {
+      emptyDirectory(fd);
+    } finally {
+      close(fd);
+    }
+    rmdirAt(directory, name);
+  }
+}

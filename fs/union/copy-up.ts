@@ -1,0 +1,239 @@
+import { FsError, hasCode } from '../errno.ts';
+import type { Name } from '../name.ts';
+import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
+import { close, linkFd, openAt, statAt } from '../host/at.ts';
+import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
+import { O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_RDWR } from '../host/constants.ts';
+import { copyData } from '../host/copy.ts';
+import { fsync } from '../host/file.ts';
+import { mkdirAt, mknodAt, symlinkAt } from '../host/make.ts';
+import { setXattr } from '../host/xattr.ts';
+import type { UpperTree } from '../layer/upper.ts';
+import { inodeKey, type Union } from './state.ts';
+import type { Node } from './node.ts';
+
+/** Files up to this size are copied at once: asking a helper thread costs more. */
+const INLINE = 256 * 1024;
+
+/**
+ * Brings a file to the upper, its directories first. undefined: it is there now. A promise: a helper thread copies its data; what follows must be looked at
+ * anew when it settles (`afterCopyUp` does). `empty`: the data is about to be truncated, so it isn't copied. A failure leaves the union as it was.
+ */
+export function copyUp(union: Union, node: Node, how: { empty?: boolean } = {}): Promise<void> | undefined {
+  if (node.upper) return undefined;
+  const upper = union.writable();
+  if (node.copyUp !== undefined) return node.copyUp;
+  if (node.links.length > 0) copyUpDirectory(union, node.links[0].parent);
+  if (node.type === S_IFDIR) {
+    copyUpDirectory(union, node);
+    return undefined;
+  }
+  const stat = union.lower.stat(node.lower);
+  const temporary = upper.temporaryName();
+  if (node.type !== S_IFREG || how.empty === true || stat.size <= INLINE || union.options.helpers === undefined) {
+    build(union, node, stat, temporary, (from, to) => {
+      if (how.empty === true) return;
+      copyData(from, to, stat.size);
+      if (union.options.volatile !== true && stat.size > 0) fsync(to);
+    });
+    finish(union, node, stat, temporary);
+    return undefined;
+  }
+  node.copyUp = copyUpLater(union, node, stat, temporary);
+  return node.copyUp;
+}
+
+/** Does `operation` now, or from its start once the file is in the upper. */
+export function afterCopyUp<T>(union: Union, node: Node, operation: () => T | Promise<T>, how: { empty?: boolean } = {}): T | Promise<T> {
+  const pending = copyUp(union, node, how);
+  return pending === undefined ? operation() : pending.then(operation);
+}
+
+async function copyUpLater(union: Union, node: Node, stat: Stat, temporary: Name): Promise<void> {
+  const upper = union.writable();
+  node.busy += 1;
+  try {
+    const from = union.lower.open(node.lower);
+    try {
+      const to = openAt(upper.work, temporary, O_RDWR | O_CREAT | O_EXCL, 0o600);
+      try {
+        await union.run({ kind: 'copy', from, to, size: stat.size, sync: union.options.volatile !== true });
+        dress(union, node, stat, to);
+      } finally {
+        close(to);
+      }
+      finish(union, node, stat, temporary);
+    } finally {
+      close(from);
+    }
+  } catch (error) {
+    upper.discard(temporary);
+    throw error;
+  } finally {
+    node.copyUp = undefined;
+    node.busy -= 1;
+    union.table.release(node);
+  }
+}
+
+/** Brings a directory and those above it to the upper: attributes and xattrs, no entries. */
+export function copyUpDirectory(union: Union, directory: Node): void {
+  const upper = union.writable();
+  const missing: Node[] = [];
+  for (let at = directory; !at.upper; at = at.links[0].parent) {
+    if (at.links.length === 0) throw new FsError('ENOENT', 'Cannot change a directory that was removed');
+    missing.push(at);
+  }
+  for (const node of missing.reverse()) {
+    const stat = union.lower.stat(node.lower);
+    const temporary = upper.temporaryName();
+    build(union, node, stat, temporary, () => undefined);
+    finish(union, node, stat, temporary);
+    node.marks = { opaque: false, whiteoutFiles: false, aufs: false };
+  }
+}
+
+/** Makes the copy in the work directory; leaves nothing there where it fails. */
+function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (from: number, to: number) => void): void {
+  const { work } = union.writable();
+  try {
+    switch (node.type) {
+      case S_IFREG: {
+        const to = openAt(work, temporary, O_RDWR | O_CREAT | O_EXCL, 0o600);
+        try {
+          if (stat.size > 0) {
+            const from = union.lower.open(node.lower);
+            try {
+              fill(from, to);
+            } finally {
+              close(from);
+            }
+          }
+          dress(union, node, stat, to);
+        } finally {
+          close(to);
+        }
+        return;
+      }
+      case S_IFDIR:
+        mkdirAt(work, temporary, 0o700);
+        break;
+      case S_IFLNK:
+        symlinkAt(union.lower.readlink(node.lower), work, temporary);
+        break;
+      default:
+        mknodAt(work, temporary, (stat.mode & S_IFMT) | 0o600, stat.rdevMajor, stat.rdevMinor);
+    }
+    const fd = openAt(work, temporary, O_PATH);
+    try {
+      dress(union, node, stat, fd);
+    } finally {
+      close(fd);
+    }
+  } catch (error) {
+    union.writable().discard(temporary);
+    throw error;
+  }
+}
+
+/** Gives a copy the attributes of its original. */
+function dress(union: Union, node: Node, stat: Stat, fd: number): void {
+  // Owner before mode and capabilities: chown(2) clears setuid, setgid and security.capability.
+  chownFd(fd, stat.uid, stat.gid);
+  if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
+  for (const name of union.lower.listXattr(node.lower)) {
+    const value = union.lower.getXattr(node.lower, name);
+    if (value === undefined) continue;
+    try {
+      setXattr(fd, name, value);
+    } catch (error) {
+      // What this file system or our rights have no room for is no reason to refuse a write.
+      if (!hasCode(error, 'EOPNOTSUPP', 'EPERM', 'EINVAL') || name === 'security.capability') throw error;
+    }
+  }
+  if (node.type !== S_IFDIR) {
+    const key = node.linkKey;
+    union.writable().writeOrigin(fd, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
+  }
+  utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
+}
+
+/** Moves the finished copy to its place, which may have changed since it was begun, and makes the node one of the upper. */
+function finish(union: Union, node: Node, stat: Stat, temporary: Name): void {
+  const upper = union.writable();
+  try {
+    if (node.links.length === 0) node.orphan = openAt(upper.work, temporary, O_PATH);
+    if (node.linkKey !== undefined) placeLinked(union, node, node.linkKey, stat, temporary);
+    else if (node.links.length > 0) place(union, node, temporary);
+    if (node.links.length === 0) upper.discard(temporary);
+  } catch (error) {
+    if (node.orphan !== undefined) close(node.orphan);
+    node.orphan = undefined;
+    upper.discard(temporary);
+    throw error;
+  }
+  node.upper = true;
+  const { times } = node;
+  node.times = undefined;
+  if (times?.mtimeSec !== undefined) union.withDescriptor(node, (fd) => utimensFd(fd, undefined, { sec: times.mtimeSec as number, nsec: times.mtimeNsec as number }));
+  if (node.linkKey !== undefined) union.table.setKey(node, inodeKey(union.hostStat(node)));
+  switchHandles(union, node);
+}
+
+/** A file with several names in the lower also gets its link in the index, before any name: after a crash all names are still one file. */
+function placeLinked(union: Union, node: Node, key: Name, stat: Stat, temporary: Name): void {
+  const { index, work } = union.writable();
+  const left = index.left(key) ?? stat.nlink;
+  const fd = openAt(work, temporary, O_PATH);
+  try {
+    index.add(key, fd);
+    if (node.links.length === 0) return;
+    index.setLeft(key, left - 1);
+    place(union, node, temporary);
+  } catch (error) {
+    index.takeBack(key, left);
+    throw error;
+  } finally {
+    close(fd);
+  }
+}
+
+/** Renames the copy in; the directory keeps its times. */
+function place(union: Union, node: Node, temporary: Name): void {
+  const [{ parent, name }] = node.links;
+  if (!parent.upper) copyUpDirectory(union, parent);
+  const directory = union.descriptors.get(parent);
+  const before = statAt(directory, '');
+  union.writable().settle(temporary, directory, name, { isDirectory: node.type === S_IFDIR });
+  restoreTimes(directory, before);
+}
+
+/** Sets a directory's times back to what they were before something was done in it that users don't see. */
+export function restoreTimes(directory: number, before: Stat): void {
+  utimensAt(directory, '.', { sec: before.atimeSec, nsec: before.atimeNsec }, { sec: before.mtimeSec, nsec: before.mtimeNsec });
+}
+
+/** Reads through files opened before must see what is written from now on. Those passed through to the kernel can't be moved (see `open`). */
+function switchHandles(union: Union, node: Node): void {
+  for (const handle of node.handles ?? []) {
+    if (handle.passthrough || handle.fd === undefined || handle.upper) continue;
+    const fd = union.openUpper(node, O_RDONLY);
+    close(handle.fd);
+    handle.fd = fd;
+    handle.upper = true;
+  }
+}
+
+/** Gives a name that is only in the lower, of a file that was copied up by another, its link in the upper. */
+export function cover(union: Union, node: Node, parent: Node, name: Name): void {
+  const upper = union.writable();
+  const { linkKey } = node;
+  if (linkKey === undefined || !upper.index.has(linkKey)) return;
+  copyUpDirectory(union, parent);
+  const { fd: directory, marks } = union.sides(parent).upper as { fd: number; marks: Parameters<UpperTree['find']>[1] };
+  if (upper.find(directory, marks, name).at !== 'nothing') return;
+  const before = statAt(directory, '');
+  union.withDescriptor(node, (fd) => linkFd(fd, directory, name));
+  upper.index.setLeft(linkKey, (upper.index.left(linkKey) ?? 1) - 1);
+  restoreTimes(directory, before);
+}

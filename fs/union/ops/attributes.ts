@@ -1,0 +1,69 @@
+import type { AttributeChange } from '../../file-system.ts';
+import { FsError } from '../../errno.ts';
+import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFREG, type Stat } from '../../stat.ts';
+import { close } from '../../host/at.ts';
+import { chmodFd, chownFd, utimensFd } from '../../host/attributes.ts';
+import { O_WRONLY } from '../../host/constants.ts';
+import { truncateFd } from '../../host/file.ts';
+import { afterCopyUp } from '../copy-up.ts';
+import type { Node } from '../node.ts';
+import type { Union } from '../state.ts';
+import { clearPrivileges } from './file.ts';
+
+export function getattr(union: Union, id: number): Stat {
+  return union.stat(union.table.get(id));
+}
+
+export function setattr(union: Union, id: number, change: AttributeChange): Stat | Promise<Stat> {
+  const node = union.table.get(id);
+  union.writable();
+  if (!node.upper && node.removed) {
+    if (node.type === S_IFDIR) throw new FsError('ENOENT', `Cannot change node ${id}: the directory was removed`);
+    if (onlyTimes(change)) {
+      node.times = { ...node.times, ...timesOf(change) };
+      return union.stat(node);
+    }
+  }
+  return afterCopyUp(union, node, () => apply(union, node, change), { empty: change.size === 0 });
+}
+
+function onlyTimes({ mode, uid, gid, size }: AttributeChange): boolean {
+  return mode === undefined && uid === undefined && gid === undefined && size === undefined;
+}
+
+/** Times as they are shown for a removed file of the lower, which isn't worth a copy. */
+function timesOf({ atime, mtime }: AttributeChange): Partial<Stat> {
+  const milliseconds = Date.now();
+  const now = { sec: Math.floor(milliseconds / 1000), nsec: (milliseconds % 1000) * 1_000_000 };
+  const times: Partial<Stat> = { ctimeSec: now.sec, ctimeNsec: now.nsec };
+  const [access, modified] = [atime, mtime].map((time) => (time === 'now' ? now : time));
+  if (access !== undefined) Object.assign(times, { atimeSec: access.sec, atimeNsec: access.nsec });
+  if (modified !== undefined) Object.assign(times, { mtimeSec: modified.sec, mtimeNsec: modified.nsec });
+  return times;
+}
+
+function apply(union: Union, node: Node, change: AttributeChange): Stat {
+  if (change.size !== undefined) truncate(union, node, change.size, change.killPrivileges === true);
+  const { uid, gid, mode, atime, mtime } = change;
+  if (uid !== undefined || gid !== undefined || mode !== undefined || atime !== undefined || mtime !== undefined) {
+    union.withDescriptor(node, (fd) => {
+      // Owner before mode: chown(2) clears setuid, setgid and capabilities, as it should.
+      if (uid !== undefined || gid !== undefined) chownFd(fd, uid, gid);
+      if (mode !== undefined && node.type !== S_IFLNK) chmodFd(fd, mode & PERMISSIONS);
+      if (atime !== undefined || mtime !== undefined) utimensFd(fd, atime, mtime);
+    });
+    if (mode !== undefined) node.unprivileged = false;
+  }
+  return union.stat(node);
+}
+
+function truncate(union: Union, node: Node, size: number, killPrivileges: boolean): void {
+  if (node.type !== S_IFREG) throw new FsError(node.type === S_IFDIR ? 'EISDIR' : 'EINVAL', `Cannot set the size of node ${node.id}: not a regular file`);
+  const fd = union.openUpper(node, O_WRONLY);
+  try {
+    truncateFd(fd, size);
+    if (killPrivileges) clearPrivileges(node, fd);
+  } finally {
+    close(fd);
+  }
+}

@@ -1,0 +1,172 @@
+import { FsError } from '../../errno.ts';
+import type { Caller, CreateOptions, NodeReply, OpenReply } from '../../file-system.ts';
+import { checkName, nameToText, type Name } from '../../name.ts';
+import { PERMISSIONS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from '../../stat.ts';
+import { close, openAt, reopen, statAt, statFd, type HostStat } from '../../host/at.ts';
+import { chmodAt, chmodFd, chownAt, chownFd } from '../../host/attributes.ts';
+import { O_CREAT, O_EXCL, O_PATH } from '../../host/constants.ts';
+import { mkdirAt, mknodAt, openTemporary, symlinkAt } from '../../host/make.ts';
+import { getXattrIfAny, removeXattr, setXattr, type XattrTarget } from '../../host/xattr.ts';
+import type { DirectoryMarks, UpperFound } from '../../layer/upper.ts';
+import { AUFS_PREFIX } from '../../layer/whiteout.ts';
+import { ACCESS_ACL, DEFAULT_ACL, inheritAcl, type Inherited } from '../acl.ts';
+import { copyUpDirectory } from '../copy-up.ts';
+import { lowerHas } from '../merge.ts';
+import type { Node } from '../node.ts';
+import type { Union } from '../state.ts';
+import { backingFlags, opened } from './file.ts';
+
+/** Makes a file under a name; a descriptor of it, where it was opened for that. */
+type Build = (directory: number, name: Name) => number | undefined;
+
+interface Making {
+  type: number;
+  mode: number;
+  umask: number;
+}
+
+export function mknod(union: Union, caller: Caller, parent: number, name: Name, options: CreateOptions & { rdevMajor: number; rdevMinor: number }): NodeReply {
+  const type = options.mode & S_IFMT || S_IFREG;
+  const { rdevMajor, rdevMinor } = options;
+  if (type === S_IFCHR && rdevMajor === 0 && rdevMinor === 0) throw new FsError('EPERM', `Cannot make the device "${nameToText(name)}": 0:0 is a whiteout`);
+  const { node, stat } = make(union, caller, parent, name, { type, mode: options.mode, umask: options.umask }, (directory, at) => {
+    mknodAt(directory, at, type | 0o600, rdevMajor, rdevMinor);
+    return undefined;
+  });
+  return union.reply(node, stat);
+}
+
+export function mkdir(union: Union, caller: Caller, parent: number, name: Name, options: CreateOptions): NodeReply {
+  const { node, stat } = make(union, caller, parent, name, { type: S_IFDIR, ...options }, (directory, at) => {
+    mkdirAt(directory, at, 0o700);
+    return undefined;
+  });
+  node.marks = { opaque: false, whiteoutFiles: false, aufs: false };
+  return union.reply(node, stat);
+}
+
+export function symlink(union: Union, caller: Caller, parent: number, name: Name, target: Name): NodeReply {
+  const { node, stat } = make(union, caller, parent, name, { type: S_IFLNK, mode: 0o777, umask: 0 }, (directory, at) => {
+    symlinkAt(target, directory, at);
+    return undefined;
+  });
+  return union.reply(node, stat);
+}
+
+export function create(union: Union, caller: Caller, parent: number, name: Name, flags: number, options: CreateOptions): NodeReply & { open: OpenReply } {
+  const wanted = backingFlags(union, flags);
+  const { node, stat, fd } = make(union, caller, parent, name, { type: S_IFREG, ...options }, (directory, at) =>
+    openAt(directory, at, wanted | O_CREAT | O_EXCL, 0o600));
+  const reply = union.reply(node, stat);
+  return { ...reply, open: opened(union, node, { flags: wanted, fd, exec: false }) };
+}
+
+export function tmpfile(union: Union, caller: Caller, parentId: number, flags: number, options: CreateOptions): NodeReply & { open: OpenReply } {
+  const upper = union.writable();
+  const parent = union.directory(parentId);
+  copyUpDirectory(union, parent);
+  const wanted = backingFlags(union, flags);
+  const fd = openTemporary(upper.work, wanted, 0o600);
+  let orphan: number;
+  try {
+    finishAttributes(fd, statFd(fd), attributesFor(union, caller, parent, { type: S_IFREG, ...options }));
+    orphan = reopen(fd, O_PATH);
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  const node = union.table.add(S_IFREG);
+  node.upper = true;
+  node.removed = true;
+  node.orphan = orphan;
+  const reply = union.reply(node);
+  return { ...reply, open: opened(union, node, { flags: wanted, fd, exec: false }) };
+}
+
+/** The place a new name goes to. Its directory is in the upper afterwards. */
+export function vacancy(union: Union, parent: Node, name: Name, action: string): { directory: number; marks: DirectoryMarks; found: UpperFound; hidesLower: boolean } {
+  const upper = union.writable();
+  checkName(name, action);
+  if (name.startsWith(AUFS_PREFIX)) throw new FsError('EPERM', `Cannot ${action} "${nameToText(name)}": names with ".wh." are marks of layers`);
+  if (parent.removed) throw new FsError('ENOENT', `Cannot ${action} "${nameToText(name)}": its directory was removed`);
+  const exists = (): FsError => new FsError('EEXIST', `Cannot ${action} "${nameToText(name)}": it exists`);
+  if (parent.children?.has(name)) throw exists();
+  copyUpDirectory(union, parent);
+  const sides = union.sides(parent);
+  const { fd: directory, marks } = sides.upper as { fd: number; marks: DirectoryMarks };
+  const found = upper.find(directory, marks, name);
+  const hidesLower = lowerHas(union, sides, name);
+  if (found.at === 'file' || (found.at === 'nothing' && hidesLower)) throw exists();
+  return { directory, marks, found, hidesLower };
+}
+
+function make(union: Union, caller: Caller, parentId: number, name: Name, making: Making, build: Build): { node: Node; stat: HostStat; fd: number | undefined } {
+  const upper = union.writable();
+  const parent = union.directory(parentId);
+  const { directory, found } = vacancy(union, parent, name, 'make');
+  const wanted = attributesFor(union, caller, parent, making);
+  // Built in place where nobody could tell: nothing to replace, no default ACL that the host would apply by itself.
+  const direct = found.at === 'nothing' && parent.defaultAcl === null;
+  const at = direct ? { directory, name } : { directory: upper.work, name: upper.temporaryName() };
+  const fd = build(at.directory, at.name);
+  let stat: HostStat;
+  try {
+    const target = fd ?? at;
+    finishAttributes(target, statTarget(target), wanted);
+    if (making.type === S_IFDIR && found.at === 'whiteout') upper.setOpaque(at);
+    if (!direct) upper.settle(at.name, directory, name, { isDirectory: making.type === S_IFDIR, ...(found.at === 'whiteout' ? { spelling: found.spelling } : {}) });
+    stat = statTarget(fd ?? { directory, name });
+  } catch (error) {
+    if (fd !== undefined) close(fd);
+    if (direct) upper.remove(directory, name, making.type === S_IFDIR ? 'directory' : 'file');
+    else upper.discard(at.name);
+    throw error;
+  }
+  const node = union.table.add(making.type);
+  node.upper = true;
+  union.table.attach(node, parent, name);
+  return { node, stat, fd };
+}
+
+function statTarget(target: XattrTarget): HostStat {
+  return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
+}
+
+interface Attributes extends Making {
+  uid: number;
+  gid: number;
+  inherited: Inherited | undefined;
+  defaultAcl: Buffer | null;
+}
+
+/** Owner, mode and ACLs a new file has, as Linux decides it. */
+function attributesFor(union: Union, caller: Caller, parent: Node, making: Making): Attributes {
+  const directory = statAt(union.descriptors.get(parent), '');
+  if (parent.defaultAcl === undefined) parent.defaultAcl = getXattrIfAny(union.descriptors.get(parent), DEFAULT_ACL) ?? null;
+  const setgid = (directory.mode & S_ISGID) !== 0;
+  const { type } = making;
+  let mode = making.mode & PERMISSIONS;
+  let inherited: Inherited | undefined;
+  if (type !== S_IFLNK) {
+    if (parent.defaultAcl !== null) inherited = inheritAcl(parent.defaultAcl, mode);
+    mode = inherited?.mode ?? mode & ~making.umask;
+  }
+  if (type === S_IFDIR && setgid) mode |= S_ISGID;
+  return { ...making, mode, uid: caller.uid, gid: setgid ? directory.gid : caller.gid, inherited, defaultAcl: parent.defaultAcl };
+}
+
+function finishAttributes(target: XattrTarget, made: HostStat, wanted: Attributes): void {
+  // Owner before mode: chown(2) clears setuid and setgid.
+  if (made.uid !== wanted.uid || made.gid !== wanted.gid) {
+    if (typeof target === 'number') chownFd(target, wanted.uid, wanted.gid);
+    else chownAt(target.directory, target.name, wanted.uid, wanted.gid);
+  }
+  if (wanted.type === S_IFLNK) return;
+  if (wanted.inherited?.access !== undefined) setXattr(target, ACCESS_ACL, wanted.inherited.access);
+  if (wanted.type === S_IFDIR && wanted.defaultAcl !== null) setXattr(target, DEFAULT_ACL, wanted.defaultAcl);
+  // The work directory's own default ACL is nobody's business.
+  else if (wanted.type === S_IFDIR && getXattrIfAny(target, DEFAULT_ACL) !== undefined) removeXattr(target, DEFAULT_ACL);
+  if ((made.mode & PERMISSIONS) === wanted.mode && wanted.inherited === undefined && made.uid === wanted.uid && made.gid === wanted.gid) return;
+  if (typeof target === 'number') chmodFd(target, wanted.mode);
+  else chmodAt(target.directory, target.name, wanted.mode);
+}

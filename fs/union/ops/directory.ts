@@ -1,0 +1,99 @@
+import type { DirectoryEntry, NodeReply } from '../../file-system.ts';
+import { FsError } from '../../errno.ts';
+import { S_IFDIR } from '../../stat.ts';
+import { close, openAt } from '../../host/at.ts';
+import { O_DIRECTORY, O_RDONLY } from '../../host/constants.ts';
+import type { DirectoryHandle } from '../handles.ts';
+import { mergeDirectory, type MergedEntry } from '../merge.ts';
+import type { Node } from '../node.ts';
+import type { Union } from '../state.ts';
+
+export function opendir(union: Union, id: number): { handle: number; keepCache: boolean; cacheDirectory: boolean } {
+  // Names change only through the kernel, which keeps its cache of them in step.
+  return { handle: union.handles.addDirectory(union.directory(id)).id, keepCache: true, cacheDirectory: true };
+}
+
+export function releasedir(union: Union, handleId: number): void {
+  const handle = union.handles.directories.get(handleId);
+  if (handle === undefined) return;
+  union.handles.removeDirectory(handle);
+  union.table.release(handle.node);
+}
+
+type Add = (entry: DirectoryEntry, node: NodeReply | undefined) => boolean;
+
+/** Offsets are places in the list as it was first read: nothing is given twice or left out while names come and go. */
+export function readdir(union: Union, handleId: number, offset: number, add: (entry: DirectoryEntry) => boolean): void {
+  const { node, entries } = snapshot(union, handleId, offset);
+  if (!addDots(union, node, offset, add)) return;
+  for (let index = Math.max(0, offset - 2); index < entries.length; index += 1) {
+    const { name, type } = entries[index];
+    if (!add({ name, ino: inodeNumber(union, node, entries[index]), mode: type, offset: index + 3 })) return;
+  }
+}
+
+export function readdirplus(union: Union, handleId: number, offset: number, add: Add): void {
+  const { node: directory, entries } = snapshot(union, handleId, offset);
+  if (!addDots(union, directory, offset, add)) return;
+  for (let index = Math.max(0, offset - 2); index < entries.length; index += 1) {
+    const { name } = entries[index];
+    const found = union.child(directory, name);
+    // Gone since the list was read.
+    if (found === undefined) continue;
+    const { node } = found;
+    const reply = union.reply(node, found.stat);
+    if (!add({ name, ino: reply.stat.ino, mode: node.type, offset: index + 3 }, reply)) {
+      union.table.forget(node.id, 1);
+      return;
+    }
+  }
+}
+
+function snapshot(union: Union, handleId: number, offset: number): DirectoryHandle & { entries: MergedEntry[] } {
+  const handle = union.handles.directory(handleId);
+  // From the start again is rewinddir(3): what is there now.
+  if (offset === 0 || handle.entries === undefined) handle.entries = mergeDirectory(union, union.sides(handle.node));
+  return handle as DirectoryHandle & { entries: MergedEntry[] };
+}
+
+function addDots(union: Union, node: Node, offset: number, add: Add): boolean {
+  if (offset === 0 && !add({ name: '.', ino: union.stat(node).ino, mode: S_IFDIR, offset: 1 }, undefined)) return false;
+  return offset > 1 || add({ name: '..', ino: union.stat(node.links[0]?.parent ?? node).ino, mode: S_IFDIR, offset: 2 }, undefined);
+}
+
+/** d_ino is st_ino, also for what was copied up or is merged. */
+function inodeNumber(union: Union, directory: Node, entry: MergedEntry): number {
+  if (entry.lower !== undefined) return entry.ino;
+  const known = directory.children?.get(entry.name);
+  if (known?.ino !== undefined) return known.ino;
+  const { upper, lower } = union.sides(directory);
+  if (upper === undefined || union.upper === undefined) return entry.ino;
+  if (entry.type !== S_IFDIR) return union.upper.readOrigin({ directory: upper.fd, name: entry.name })?.ino ?? entry.ino;
+  if (lower === undefined && known !== undefined) return entry.ino;
+  const found = union.child(directory, entry.name);
+  if (found === undefined) return entry.ino;
+  const { ino } = union.stat(found.node, found.stat);
+  union.table.release(found.node);
+  return ino;
+}
+
+export function fsyncdir(union: Union, id: number): void | Promise<void> {
+  if (union.options.volatile === true) throw new FsError('ENOSYS', 'Cannot sync a volatile mount');
+  const node = union.directory(id);
+  return node.upper && !node.removed ? syncDirectory(union, union.descriptors.get(node), 'all') : undefined;
+}
+
+/** Syncs a directory, or the file system it is on. */
+export function syncDirectory(union: Union, directory: number, how: 'all' | 'fileSystem'): void | Promise<void> {
+  const fd = openAt(directory, '.', O_RDONLY | O_DIRECTORY);
+  let done: number | Promise<number>;
+  try {
+    done = union.run({ kind: 'sync', fd, how });
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  if (done instanceof Promise) return done.then(() => undefined).finally(() => close(fd));
+  close(fd);
+  return undefined;
+}

@@ -1,0 +1,149 @@
+import { FsError, hasCode } from '../../errno.ts';
+import { checkName, nameToText, type Name } from '../../name.ts';
+import { S_IFDIR } from '../../stat.ts';
+import { renameAt, unlinkAt } from '../../host/at.ts';
+import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../host/constants.ts';
+import type { DirectoryMarks, UpperTree } from '../../layer/upper.ts';
+import { writeMark } from '../../layer/overlay-xattr.ts';
+import { AUFS_PREFIX, makeWhiteout, whiteoutName } from '../../layer/whiteout.ts';
+import { copyUp, copyUpDirectory, cover } from '../copy-up.ts';
+import { isEmptyDirectory, lowerHas, lowerHasDirectory } from '../merge.ts';
+import type { Node } from '../node.ts';
+import type { Union } from '../state.ts';
+import { forgetName } from './remove.ts';
+
+/** A name with its directory; `node` is what has it. */
+interface Place {
+  parent: Node;
+  name: Name;
+  node: Node | undefined;
+}
+
+export function rename(union: Union, parentId: number, name: Name, newParentId: number, newName: Name, flags: number): void | Promise<void> {
+  union.writable();
+  // A whiteout that users see has no form in the upper, where it hides.
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) throw new FsError('EINVAL', `Cannot rename with flags ${flags}`);
+  const exchange = (flags & RENAME_EXCHANGE) !== 0;
+  checkName(newName, 'rename to');
+  if (newName.startsWith(AUFS_PREFIX)) throw new FsError('EPERM', `Cannot rename to "${nameToText(newName)}": names with ".wh." are marks of layers`);
+  const [parent, newParent] = [union.directory(parentId), union.directory(newParentId)];
+  if (newParent.removed) throw new FsError('ENOENT', `Cannot rename to "${nameToText(newName)}": its directory was removed`);
+  const node = union.existing(parent, name, 'rename');
+  const target = union.child(newParent, newName)?.node;
+  if ((flags & RENAME_NOREPLACE) !== 0 && target !== undefined) throw new FsError('EEXIST', `Cannot rename to "${nameToText(newName)}": it exists`);
+  if (exchange && target === undefined) throw new FsError('ENOENT', `Cannot exchange with "${nameToText(newName)}": there is no such file`);
+  // Two names of one inode: rename(2) does nothing.
+  if (node === target) return undefined;
+  if (!exchange && target !== undefined) checkReplaceable(union, node, target, newName);
+
+  const pending = copyUp(union, node) ?? (exchange ? copyUp(union, target as Node) : undefined);
+  if (pending !== undefined) return pending.then(() => rename(union, parentId, name, newParentId, newName, flags));
+  copyUpDirectory(union, parent);
+  copyUpDirectory(union, newParent);
+  cover(union, node, parent, name);
+  const [from, to] = [{ parent, name, node }, { parent: newParent, name: newName, node: target }];
+  if (exchange) swap(union, from, to as Place & { node: Node });
+  else move(union, from, to);
+  return undefined;
+}
+
+function checkReplaceable(union: Union, node: Node, target: Node, newName: Name): void {
+  const [isDirectory, ontoDirectory] = [node.type === S_IFDIR, target.type === S_IFDIR];
+  if (isDirectory && !ontoDirectory) throw new FsError('ENOTDIR', `Cannot rename a directory to "${nameToText(newName)}": not a directory`);
+  if (!isDirectory && ontoDirectory) throw new FsError('EISDIR', `Cannot rename a file to "${nameToText(newName)}": a directory`);
+  if (ontoDirectory && !isEmptyDirectory(union, union.sides(target))) throw new FsError('ENOTEMPTY', `Cannot rename to "${nameToText(newName)}": not empty`);
+}
+
+interface HostPlace {
+  fd: number;
+  marks: DirectoryMarks;
+}
+
+function hostPlace(union: Union, parent: Node): HostPlace {
+  return union.sides(parent).upper as HostPlace;
+}
+
+/** What a directory shows of the lower must not change by moving: it says where that is, or that there is nothing. */
+function anchor(union: Union, from: Place & { node: Node }, newParent: Node, newName: Name): void {
+  const { node } = from;
+  if (node.type !== S_IFDIR) return;
+  const upper = union.writable();
+  const target = { directory: hostPlace(union, from.parent).fd, name: from.name };
+  if (node.lowerPath !== undefined) writeMark(target, upper.namespace, 'redirect', `/${node.lowerPath}`);
+  else if (lowerHasDirectory(union, union.sides(newParent), newName)) upper.setOpaque(target);
+}
+
+function swap(union: Union, from: Place & { node: Node }, to: Place & { node: Node }): void {
+  cover(union, to.node, to.parent, to.name);
+  anchor(union, from, to.parent, to.name);
+  anchor(union, to, from.parent, from.name);
+  renameAt(hostPlace(union, from.parent).fd, from.name, hostPlace(union, to.parent).fd, to.name, RENAME_EXCHANGE);
+  union.table.detach(from.node, from.parent, from.name);
+  union.table.detach(to.node, to.parent, to.name);
+  union.table.attach(from.node, to.parent, to.name);
+  union.table.attach(to.node, from.parent, from.name);
+}
+
+function move(union: Union, from: Place & { node: Node }, to: Place): void {
+  const upper = union.writable();
+  anchor(union, from, to.parent, to.name);
+  const hides = lowerHas(union, union.sides(from.parent), from.name);
+  const [old, next] = [hostPlace(union, from.parent), hostPlace(union, to.parent)];
+  const found = upper.find(next.fd, next.marks, to.name);
+  const isDirectory = from.node.type === S_IFDIR;
+  if (to.node !== undefined) union.keep(to.node);
+  try {
+    if (isDirectory && (found.at === 'file' || (found.at === 'whiteout' && found.spelling === 'device'))) {
+      // A directory can't be renamed over a whiteout, nor over one that holds whiteouts. What it swaps places with then goes.
+      renameAt(old.fd, from.name, next.fd, to.name, RENAME_EXCHANGE);
+      if (found.at === 'file') {
+        if (hides) upper.hide(old.fd, old.marks, from.name, 'directory');
+        else upper.remove(old.fd, from.name, 'directory');
+      } else if (!hides) {
+        unlinkAt(old.fd, from.name);
+      } else if (upper.spelling === 'aufs') {
+        upper.hide(old.fd, old.marks, from.name, 'file');
+      }
+    } else if (hides) {
+      renameAndHide(upper, old, from.name, next.fd, to.name);
+    } else {
+      renameAt(old.fd, from.name, next.fd, to.name);
+    }
+  } catch (error) {
+    if (to.node !== undefined) union.unkeep(to.node);
+    throw error;
+  }
+  // Only now: what was moved replaces what the lower has there, by its own marks.
+  if ((found.at === 'whiteout' && found.spelling === 'aufs') || (found.at === 'file' && found.hides)) unlinkAt(next.fd, AUFS_PREFIX + to.name);
+  if (to.node !== undefined) forgetName(union, to.node, to.parent, to.name, found.at === 'file');
+  union.table.detach(from.node, from.parent, from.name);
+  union.table.attach(from.node, to.parent, to.name);
+}
+
+/** Renames, and leaves a whiteout where the lower would show through: in one step where the host can. */
+function renameAndHide(upper: UpperTree, old: HostPlace, name: Name, next: number, newName: Name): void {
+  if (upper.spelling === 'aufs') {
+    const mark = whiteoutName(name, 'aufs');
+    makeWhiteout(old.fd, mark, 'aufs');
+    old.marks.aufs = true;
+    try {
+      renameAt(old.fd, name, next, newName);
+    } catch (error) {
+      unlinkAt(old.fd, mark);
+      throw error;
+    }
+    return;
+  }
+  try {
+    renameAt(old.fd, name, next, newName, RENAME_WHITEOUT);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL', 'EPERM')) throw error;
+    renameAt(old.fd, name, next, newName);
+    try {
+      upper.hide(old.fd, old.marks, name, 'nothing');
+    } catch (failure) {
+      renameAt(next, newName, old.fd, name);
+      throw failure;
+    }
+  }
+}

@@ -1,0 +1,68 @@
+import { FsError } from '../../errno.ts';
+import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts';
+import { S_ISGID } from '../../stat.ts';
+import { statFd } from '../../host/at.ts';
+import { chmodFd } from '../../host/attributes.ts';
+import { getXattr as hostGet, listXattr as hostList, removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
+import { isHiddenXattr } from '../../layer/overlay-xattr.ts';
+import { DEFAULT_ACL } from '../acl.ts';
+import { afterCopyUp } from '../copy-up.ts';
+import type { Node } from '../node.ts';
+import type { Union } from '../state.ts';
+
+/** Answers which layer a file comes from; listed nowhere, and nobody can set it. */
+export const LAYER_XATTR = 'user.ufs.layer';
+
+export function getxattr(union: Union, id: number, name: Name): Buffer {
+  const node = union.table.get(id);
+  if (name === LAYER_XATTR) return nameToBytes(nameFromText(node.upper ? 'upper' : union.lower.origin(node.lower)));
+  const value = valueOf(union, node, name);
+  if (value === undefined) throw noAttribute(id, name);
+  return value;
+}
+
+function valueOf(union: Union, node: Node, name: Name): Buffer | undefined {
+  if (isHiddenXattr(name)) return undefined;
+  return node.upper ? hostGet(union.target(node), name) : union.lower.getXattr(node.lower, name);
+}
+
+function noAttribute(id: number, name: Name): FsError {
+  return new FsError('ENODATA', `Cannot find the xattr ${nameToText(name)} of node ${id}`);
+}
+
+export function listxattr(union: Union, id: number): Name[] {
+  const node = union.table.get(id);
+  return node.upper ? hostList(union.target(node)).filter((name) => !isHiddenXattr(name)) : union.lower.listXattr(node.lower);
+}
+
+export function setxattr(union: Union, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): void | Promise<void> {
+  const node = changeable(union, id, name);
+  // `value` is only valid until we return.
+  const copy = node.upper ? value : Buffer.from(value);
+  return afterCopyUp(union, node, () => {
+    hostSet(union.target(node), name, copy, flags);
+    node.unprivileged = false;
+    if (name === DEFAULT_ACL) node.defaultAcl = undefined;
+    if (how.killSetgid) union.withDescriptor(node, dropSetgid);
+  });
+}
+
+export function removexattr(union: Union, id: number, name: Name): void | Promise<void> {
+  const node = changeable(union, id, name);
+  if (!node.upper && valueOf(union, node, name) === undefined) throw noAttribute(id, name);
+  return afterCopyUp(union, node, () => {
+    hostRemove(union.target(node), name);
+    if (name === DEFAULT_ACL) node.defaultAcl = undefined;
+  });
+}
+
+function changeable(union: Union, id: number, name: Name): Node {
+  union.writable();
+  if (isHiddenXattr(name) || name === LAYER_XATTR) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
+  return union.table.get(id);
+}
+
+function dropSetgid(fd: number): void {
+  const { mode } = statFd(fd);
+  if ((mode & S_ISGID) !== 0) chmodFd(fd, mode & 0o7777 & ~S_ISGID);
+}
