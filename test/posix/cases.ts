@@ -1,0 +1,18 @@
+import type { PosixCases } from './case.ts';
+import { dataCases } from './cases/data.ts';
+import { directoryCases } from './cases/directories.ts';
+import { linkCases } from './cases/links.ts';
+import { nameCases } from './cases/names.ts';
+import { nodeCases } from './cases/nodes.ts';
+import { openCases } from './cases/open.ts';
+import { permissionCases } from './cases/permissions.ts';
+import { removeCases } from './cases/remove.ts';
+import { renameCases } from './cases/rename.ts';
+import { timeCases } from './cases/times.ts';
+import { xattrCases } from './cases/xattrs.ts';
+
+/** All cases by their titles: run on a plain directory first (is the case right?), then on mounts. */
+export const posixCases: PosixCases = {
+  ...openCases, ...directoryCases, ...removeCases, ...renameCases, ...linkCases, ...nodeCases, ...timeCases, ...permissionCases, ...xattrCases, ...dataCases,
+  ...nameCases,
+};
