@@ -1,6 +1,12 @@
+import type { Name } from '../name.ts';
 import { close, openAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH } from '../host/constants.ts';
-import type { Node } from './node.ts';
+
+/** A directory as it is found: by its first name in another, by its own descriptor, or, without either, as the root. */
+export interface Located {
+  links: { parent: Located; name: Name }[];
+  orphan: number | undefined;
+}
 
 /** Descriptors of a chain of new ones that are kept: enough for what comes next, few enough that depth has no limit. */
 const CHAIN = 16;
@@ -13,14 +19,14 @@ export class DirectoryDescriptors {
   readonly #root: number;
   readonly #limit: number;
   /** In the order of use, least recent first. */
-  readonly #open = new Map<Node, number>();
+  readonly #open = new Map<Located, number>();
 
   constructor(root: number, limit: number) {
     this.#root = root;
     this.#limit = Math.max(limit, 8 * CHAIN);
   }
 
-  get(node: Node): number {
+  get(node: Located): number {
     if (node.orphan !== undefined) return node.orphan;
     if (node.links.length === 0) return this.#root;
     const known = this.#open.get(node);
@@ -29,8 +35,8 @@ export class DirectoryDescriptors {
       this.#open.set(node, known);
       return known;
     }
-    const missing: Node[] = [];
-    let above: Node = node;
+    const missing: Located[] = [];
+    let above: Located = node;
     while (above.links.length > 0 && above.orphan === undefined && !this.#open.has(above)) {
       missing.push(above);
       above = above.links[0].parent;
@@ -47,7 +53,7 @@ export class DirectoryDescriptors {
   }
 
   /** The node is gone, or what it refers to is. */
-  drop(node: Node): void {
+  drop(node: Located): void {
     const fd = this.#open.get(node);
     if (fd === undefined) return;
     this.#open.delete(node);
@@ -59,10 +65,10 @@ export class DirectoryDescriptors {
     this.#open.clear();
   }
 
-  #remember(node: Node, fd: number): void {
+  #remember(node: Located, fd: number): void {
     this.#open.set(node, fd);
     if (this.#open.size <= this.#limit) return;
-    const [oldest, oldestFd] = this.#open.entries().next().value as [Node, number];
+    const [oldest, oldestFd] = this.#open.entries().next().value as [Located, number];
     this.#open.delete(oldest);
     close(oldestFd);
   }

@@ -38,6 +38,7 @@ function removeName(union: Union, parent: Node, name: Name, node: Node): void {
     else if (present !== 'nothing') upper.remove(fd, name, present);
   } catch (error) {
     union.unkeep(node);
+    union.table.release(node);
     throw error;
   }
   forgetName(union, node, parent, name, inUpper);

@@ -30,21 +30,25 @@ export function rename(union: Union, parentId: number, name: Name, newParentId: 
   if (newParent.removed) throw new FsError('ENOENT', `Cannot rename to "${nameToText(newName)}": its directory was removed`);
   const node = union.existing(parent, name, 'rename');
   const target = union.child(newParent, newName)?.node;
-  if ((flags & RENAME_NOREPLACE) !== 0 && target !== undefined) throw new FsError('EEXIST', `Cannot rename to "${nameToText(newName)}": it exists`);
-  if (exchange && target === undefined) throw new FsError('ENOENT', `Cannot exchange with "${nameToText(newName)}": there is no such file`);
-  // Two names of one inode: rename(2) does nothing.
-  if (node === target) return undefined;
-  if (!exchange && target !== undefined) checkReplaceable(union, node, target, newName);
-
-  const pending = copyUp(union, node) ?? (exchange ? copyUp(union, target as Node) : undefined);
-  if (pending !== undefined) return pending.then(() => rename(union, parentId, name, newParentId, newName, flags));
-  copyUpDirectory(union, parent);
-  copyUpDirectory(union, newParent);
-  cover(union, node, parent, name);
-  const [from, to] = [{ parent, name, node }, { parent: newParent, name: newName, node: target }];
-  if (exchange) swap(union, from, to as Place & { node: Node });
-  else move(union, from, to);
-  return undefined;
+  try {
+    if ((flags & RENAME_NOREPLACE) !== 0 && target !== undefined) throw new FsError('EEXIST', `Cannot rename to "${nameToText(newName)}": it exists`);
+    if (exchange && target === undefined) throw new FsError('ENOENT', `Cannot exchange with "${nameToText(newName)}": there is no such file`);
+    // Two names of one inode: rename(2) does nothing.
+    if (node === target) return undefined;
+    if (!exchange && target !== undefined) checkReplaceable(union, node, target, newName);
+    const pending = copyUp(union, node) ?? (exchange ? copyUp(union, target as Node) : undefined);
+    if (pending !== undefined) return pending.then(() => rename(union, parentId, name, newParentId, newName, flags));
+    copyUpDirectory(union, parent);
+    copyUpDirectory(union, newParent);
+    cover(union, node, parent, name);
+    const [from, to] = [{ parent, name, node }, { parent: newParent, name: newName, node: target }];
+    if (exchange) swap(union, from, to as Place & { node: Node });
+    else move(union, from, to);
+    return undefined;
+  } finally {
+    union.table.release(node);
+    if (target !== undefined) union.table.release(target);
+  }
 }
 
 function checkReplaceable(union: Union, node: Node, target: Node, newName: Name): void {

@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import * as host from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AT_FDCWD, O_NOFOLLOW, O_PATH, RENAME_EXCHANGE } from '../../fs/host/constants.ts';
+import { close, linkAt, openPath, renameAt } from '../../fs/host/at.ts';
+import { setXattr } from '../../fs/host/xattr.ts';
+import { Driver, dumpDirectory, dumpMerged, Scratch } from './driver.ts';
+
+const LOWER = `
+mkdir -p a/x/deep b c/empty
+echo one > a/1; echo two > a/2; echo three > b/3; echo four > a/x/4; echo five > a/x/deep/5; echo six > 6
+ln a/1 b/1link; ln a/1 c/1link; ln 6 b/6link; ln -s nowhere b/link; mkfifo c/fifo; chmod 2755 c; chmod 4755 a/2; chown 7:8 b/3
+`;
+
+/** mulberry32: the same numbers for the same seed. */
+function random(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
+  };
+}
+
+type Operation = { describe: string; union: (driver: Driver) => void; model: (root: string) => void };
+
+function operation(next: (below: number) => number, paths: string[]): Operation {
+  const any = (): string => paths[next(paths.length)] ?? 'a';
+  const fresh = (): string => {
+    const directory = next(3) === 0 ? '' : any();
+    const name = ['1', '2', 'x', 'a', 'b', 'new', '3', 'deep', 'empty'][next(9)];
+    return directory === '' ? name : `${directory}/${name}`;
+  };
+  const [from, to, data] = [any(), next(3) === 0 ? any() : fresh(), `data ${next(1000)}`];
+  switch (next(13)) {
+    case 0: return { describe: `create ${to}`, union: (d) => d.create(to, data), model: (r) => host.writeFileSync(join(r, to), data, { flag: 'wx', mode: 0o644 }) };
+    case 1: return { describe: `write ${from}`, union: (d) => d.write(from, data, { offset: 2 }), model: (r) => writeAt(join(r, from), data, 2) };
+    case 2: return { describe: `truncate and write ${from}`, union: (d) => d.write(from, data, { truncate: true }), model: (r) => { host.truncateSync(plain(join(r, from)), 0); writeAt(join(r, from), data, 0); } };
+    case 3: {
+      const mode = 0o700 + next(8);
+      return { describe: `chmod ${from}`, union: (d) => d.set(from, { mode }), model: (r) => host.chmodSync(join(r, from), mode) };
+    }
+    case 4: return { describe: `chown ${from}`, union: (d) => d.set(from, { uid: 5, gid: 6 }), model: (r) => host.lchownSync(join(r, from), 5, 6) };
+    case 5: return { describe: `mkdir ${to}`, union: (d) => d.mkdir(to), model: (r) => host.mkdirSync(join(r, to), 0o755) };
+    case 6: return { describe: `rmdir ${from}`, union: (d) => d.rmdir(from), model: (r) => host.rmdirSync(join(r, from)) };
+    case 7: return { describe: `unlink ${from}`, union: (d) => d.unlink(from), model: (r) => host.unlinkSync(join(r, from)) };
+    case 8: case 9: return { describe: `rename ${from} ${to}`, union: (d) => d.rename(from, to), model: (r) => host.renameSync(join(r, from), join(r, to)) };
+    case 10: return { describe: `exchange ${from} ${to}`, union: (d) => d.rename(from, to, RENAME_EXCHANGE), model: (r) => renameAt(AT_FDCWD, join(r, from), AT_FDCWD, join(r, to), RENAME_EXCHANGE) };
+    case 11: return { describe: `link ${from} ${to}`, union: (d) => d.link(from, to), model: (r) => linkAt(AT_FDCWD, join(r, from), AT_FDCWD, join(r, to)) };
+    default: return { describe: `xattr ${from}`, union: (d) => d.setXattr(from, 'trusted.mark', data), model: (r) => markFile(join(r, from), data) };
+  }
+}
+
+/** As the kernel: only regular files are opened, and no symlink is followed. */
+function plain(path: string): string {
+  const stat = host.lstatSync(path);
+  if (!stat.isFile()) throw Object.assign(new Error('not regular'), { code: 'EINVAL' });
+  return path;
+}
+
+function writeAt(path: string, data: string, offset: number): void {
+  const fd = host.openSync(plain(path), 'r+');
+  host.writeSync(fd, data, offset, 'latin1');
+  host.closeSync(fd);
+}
+
+function markFile(path: string, value: string): void {
+  const fd = openPath(path, O_PATH | O_NOFOLLOW);
+  try {
+    setXattr(fd, 'trusted.mark', Buffer.from(value));
+  } finally {
+    close(fd);
+  }
+}
+
+function outcome(run: () => void): string {
+  try {
+    run();
+    return 'done';
+  } catch (error) {
+    return (error as { code?: string }).code ?? String((error as Error).stack);
+  }
+}
+
+/** The kernel asks nothing of these. */
+function isImpossible(describe: string): boolean {
+  const [action, from, to] = describe.split(' ');
+  if (!['rename', 'exchange', 'link'].includes(action)) return false;
+  return `${to}/`.startsWith(`${from}/`) || `${from}/`.startsWith(`${to}/`);
+}
+
+for (let seed = 1; seed <= 12; seed += 1) {
+  test(`random operations do to a union what they do to a plain directory, also over remounts (seed ${seed})`, () => {
+    const scratch = new Scratch(LOWER);
+    const model = join(scratch.root, 'model');
+    execFileSync('cp', ['-a', scratch.lower, model]);
+    const before = dumpDirectory(scratch.lower);
+    const next = random(seed);
+    let driver = new Driver(scratch);
+    const log: string[] = [];
+    try {
+      for (let step = 0; step < 150; step += 1) {
+        const paths = dumpDirectory(model).slice(1).map((entry) => entry.split(' ')[0]);
+        const doing = operation(next, paths);
+        if (isImpossible(doing.describe) || doing.describe.startsWith('chmod ') && host.lstatSync(join(model, doing.describe.slice(6))).isSymbolicLink()) continue;
+        log.push(doing.describe);
+        const [expected, got] = [outcome(() => doing.model(model)), outcome(() => doing.union(driver))];
+        const same = expected === got || (expected !== 'done' && got !== 'done' && got.length < 20);
+        assert(same, `plain: ${expected}, union: ${got} after\n${log.join('\n')}`);
+        assert.deepEqual(driver.dump(), dumpDirectory(model), `after\n${log.join('\n')}`);
+        if (step % 10 === 0) {
+          driver.unmount();
+          assert.deepEqual(dumpMerged(scratch), dumpDirectory(model), `offline, after\n${log.join('\n')}`);
+          driver = new Driver(scratch);
+          log.push('remount');
+          assert.deepEqual(driver.dump(), dumpDirectory(model), `after\n${log.join('\n')}`);
+          assert.deepEqual(host.readdirSync(join(scratch.work, 'work')), []);
+        }
+      }
+      assert.deepEqual(dumpDirectory(scratch.lower), before);
+    } finally {
+      driver.unmount();
+      scratch.remove();
+    }
+  });
+}
