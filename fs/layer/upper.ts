@@ -51,8 +51,8 @@ export class UpperTree {
   readonly spelling: WhiteoutSpelling;
   #temporaries = 0;
 
-  /** `readOnly`: only to look, also while another uses it: the work directory isn't emptied. */
-  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean } = {}) {
+  /** `readOnly`: only to look, also while another uses it: the work directory isn't emptied. `whiteouts`: how to write them, else as the host allows. */
+  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean; whiteouts?: WhiteoutSpelling } = {}) {
     const open = (at: Name | number): number => (typeof at === 'number' ? reopen(at, O_PATH | O_DIRECTORY) : openPath(at, O_PATH | O_DIRECTORY));
     this.root = open(directory);
     const outer = open(work);
@@ -71,7 +71,7 @@ export class UpperTree {
         emptyDirectory(this.work);
         this.index = new LinkIndex(outer, { readOnly: false });
         this.index.sweep();
-        this.spelling = probeSpelling(this.work);
+        this.spelling = how.whiteouts ?? probeSpelling(this.work);
       }
     } finally {
       close(outer);

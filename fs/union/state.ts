@@ -11,6 +11,7 @@ import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer } from '../layer/layer.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
+import type { WhiteoutSpelling } from '../layer/whiteout.ts';
 import { DirectoryDescriptors } from './directory-descriptors.ts';
 import { Handles } from './handles.ts';
 import type { Helpers } from './helpers.ts';
@@ -22,8 +23,11 @@ import { NodeTable } from './node-table.ts';
 export interface UnionOptions {
   /** The read-only tree below; it stays the caller's, to be closed after `destroy`. */
   lower: Layer;
-  /** Where changes go: a directory, and an empty one beside it (same file system) to build things in. Paths or descriptors. Absent: a read-only mount. */
-  upper?: { directory: Name | number; work: Name | number };
+  /**
+   * Where changes go: a directory, and an empty one beside it (same file system) to build things in. Paths or descriptors. Whiteouts are written as the host
+   * allows unless told. Absent: a read-only mount.
+   */
+  upper?: { directory: Name | number; work: Name | number; whiteouts?: WhiteoutSpelling };
   /** Threads for long work, shared by the mounts of a server (`new Helpers({ wakeFd: server.wakeFd })`, `onWake: () => helpers.drain()`). Absent: all work is done at once. */
   helpers?: Helpers;
   /** Which files the kernel reads and writes without us; 'auto' unless told. */
@@ -47,7 +51,7 @@ export class Union implements Sides {
   constructor(options: UnionOptions) {
     this.options = options;
     this.lower = options.lower;
-    this.upper = options.upper === undefined ? undefined : new UpperTree(options.upper.directory, options.upper.work);
+    this.upper = options.upper === undefined ? undefined : new UpperTree(options.upper.directory, options.upper.work, options.upper);
     this.descriptors = new DirectoryDescriptors(this.upper?.root ?? -1, 256);
     this.table = new NodeTable((node) => this.#dropped(node));
     const { root } = this.table;

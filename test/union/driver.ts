@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
@@ -11,6 +11,7 @@ import { close } from '../../fs/host/at.ts';
 import { preadFull } from '../../fs/host/file.ts';
 import { nameFromText, type Name } from '../../fs/name.ts';
 import { isRegular, isSymlink, isDirectory, PERMISSIONS, S_IFMT, type Stat } from '../../fs/stat.ts';
+import type { WhiteoutSpelling } from '../../fs/layer/whiteout.ts';
 import { MergedLayer } from '../../fs/union/merged-layer.ts';
 import { UnionFs, type UnionOptions } from '../../fs/union/union-fs.ts';
 
@@ -35,8 +36,15 @@ export class Scratch {
   }
 
   remove(): void {
-    rmSync(this.root, { recursive: true, force: true });
+    // Node's own can't remove what is deeper than PATH_MAX.
+    execFileSync('rm', ['-rf', this.root]);
   }
+}
+
+export interface DriverOptions extends Partial<UnionOptions> {
+  whiteouts?: WhiteoutSpelling;
+  /** Keeps a number of nodes known, as a kernel's cache does. */
+  remembers?: boolean;
 }
 
 /** A union over a scratch, driven by paths as a kernel without caches would: every call looks its path up and forgets it. */
@@ -44,10 +52,15 @@ export class Driver {
   readonly fs: UnionFs;
   readonly layer: DirectoryStack;
   caller: Caller = ROOT;
+  readonly #remembers: boolean;
+  readonly #remembered: number[] = [];
 
-  constructor(scratch: Scratch, options: Partial<UnionOptions> = {}, kernel: Partial<Kernel> = {}) {
+  constructor(scratch: Scratch, options: DriverOptions = {}, kernel: Partial<Kernel> = {}) {
     this.layer = new DirectoryStack([nameFromText(scratch.lower)]);
-    this.fs = new UnionFs({ lower: this.layer, upper: { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work) }, ...options });
+    const { whiteouts, remembers, ...rest } = options;
+    this.#remembers = remembers === true;
+    const upper = { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work), ...(whiteouts === undefined ? {} : { whiteouts }) };
+    this.fs = new UnionFs({ lower: this.layer, upper, ...rest } as UnionOptions);
     this.fs.attach({
       passthrough: false, writebackCache: false, openBacking: () => 1, closeBacking: () => undefined, invalidateNode: () => undefined,
       invalidateEntry: () => undefined, ...kernel,
@@ -67,7 +80,7 @@ export class Driver {
       try {
         next = this.fs.lookup(this.caller, node.id, nameFromText(name));
       } finally {
-        this.fs.forget(node.id, 1);
+        this.#forget(node.id);
       }
       if (next === undefined) throw new FsError('ENOENT', `no ${path}`);
       node = next;
@@ -81,7 +94,7 @@ export class Driver {
     try {
       return use(id);
     } finally {
-      this.fs.forget(id, 1);
+      this.#forget(id);
     }
   }
 
@@ -91,7 +104,12 @@ export class Driver {
   }
 
   #made(reply: NodeReply): void {
-    this.fs.forget(reply.id, 1);
+    this.#forget(reply.id);
+  }
+
+  #forget(id: number): void {
+    if (!this.#remembers) this.fs.forget(id, 1);
+    else if (this.#remembered.push(id) > 500) for (const gone of this.#remembered.splice(0, 250)) this.fs.forget(gone, 1);
   }
 
   stat(path: string): Stat {
@@ -198,7 +216,7 @@ export class Driver {
         const { handle } = this.fs.opendir(this.caller, id);
         this.fs.readdirplus(id, handle, 0, (entry, node) => {
           plus.set(entry.name, entry.ino);
-          if (node !== undefined) this.fs.forget(node.id, 1);
+          if (node !== undefined) this.#forget(node.id);
           return true;
         });
         this.fs.readdir(id, handle, 0, ({ name, ino }) => {

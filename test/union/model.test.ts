@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { AT_FDCWD, O_NOFOLLOW, O_PATH, RENAME_EXCHANGE } from '../../fs/host/constants.ts';
 import { close, linkAt, openPath, renameAt } from '../../fs/host/at.ts';
 import { setXattr } from '../../fs/host/xattr.ts';
-import { Driver, dumpDirectory, dumpMerged, Scratch } from './driver.ts';
+import { Driver, type DriverOptions, dumpDirectory, dumpMerged, Scratch } from './driver.ts';
 
 const LOWER = `
 mkdir -p a/x/deep b c/empty
@@ -92,14 +92,17 @@ function isImpossible(describe: string): boolean {
   return `${to}/`.startsWith(`${from}/`) || `${from}/`.startsWith(`${to}/`);
 }
 
-for (let seed = 1; seed <= 12; seed += 1) {
-  test(`random operations do to a union what they do to a plain directory, also over remounts (seed ${seed})`, () => {
+const VARIANTS: Record<string, DriverOptions> = { '': {}, ', known nodes': { remembers: true }, ', .wh. whiteouts': { whiteouts: 'aufs' } };
+const SEEDS = Number(process.env.UFS_MODEL_SEEDS ?? 4);
+
+for (const [variant, options] of Object.entries(VARIANTS)) for (let seed = 1; seed <= SEEDS; seed += 1) {
+  test(`random operations do to a union what they do to a plain directory, also over remounts (seed ${seed}${variant})`, () => {
     const scratch = new Scratch(LOWER);
     const model = join(scratch.root, 'model');
     execFileSync('cp', ['-a', scratch.lower, model]);
     const before = dumpDirectory(scratch.lower);
     const next = random(seed);
-    let driver = new Driver(scratch);
+    let driver = new Driver(scratch, options);
     const log: string[] = [];
     try {
       for (let step = 0; step < 150; step += 1) {
@@ -114,7 +117,7 @@ for (let seed = 1; seed <= 12; seed += 1) {
         if (step % 10 === 0) {
           driver.unmount();
           assert.deepEqual(dumpMerged(scratch), dumpDirectory(model), `offline, after\n${log.join('\n')}`);
-          driver = new Driver(scratch);
+          driver = new Driver(scratch, options);
           log.push('remount');
           assert.deepEqual(driver.dump(), dumpDirectory(model), `after\n${log.join('\n')}`);
           assert.deepEqual(host.readdirSync(join(scratch.work, 'work')), []);

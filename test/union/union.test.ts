@@ -1,0 +1,435 @@
+import assert from 'node:assert/strict';
+import * as host from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import type { FsError } from '../../fs/errno.ts';
+import type { NodeReply } from '../../fs/file-system.ts';
+import { O_RDONLY, O_RDWR, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../fs/host/constants.ts';
+import { eventfd } from '../../fs/host/process.ts';
+import { close } from '../../fs/host/at.ts';
+import { Helpers } from '../../fs/union/helpers.ts';
+import { Driver, type DriverOptions, dumpMerged, Scratch } from './driver.ts';
+
+const scratches: Scratch[] = [];
+after(() => scratches.forEach((scratch) => scratch.remove()));
+
+function union(script: string, options: DriverOptions = {}): { scratch: Scratch; driver: Driver } {
+  const scratch = new Scratch(script);
+  scratches.push(scratch);
+  return { scratch, driver: new Driver(scratch, options) };
+}
+
+const HOW = { exec: false, killPrivileges: false };
+const code = (expected: string) => (error: FsError) => error.code === expected;
+
+function mtime(path: string): bigint {
+  return host.lstatSync(path, { bigint: true }).mtimeNs;
+}
+
+describe('copy-up', () => {
+  test('keeps owner, mode with setuid, xattrs, times to the nanosecond, and the times of its directory', () => {
+    const { scratch, driver } = union(`
+      mkdir -m 2770 d; echo x > d/f; chown 3:4 d/f d; chmod 2770 d; chmod 4755 d/f; setfattr -n user.a -v b d/f
+      touch -d '2001-02-03 04:05:06.123456789' d/f; touch -d '1999-01-01 00:00:00.987654321' d`);
+    driver.set('d/f', { atime: { sec: 5, nsec: 6 } });
+    const [before, upper] = [join(scratch.lower, 'd'), join(scratch.upper, 'd')].map((path) => [host.lstatSync(path), host.lstatSync(join(path, 'f'))]);
+    for (const index of [0, 1]) {
+      assert.equal(upper[index].mode, before[index].mode);
+      assert.equal(`${upper[index].uid}:${upper[index].gid}`, '3:4');
+    }
+    for (const path of ['d', 'd/f']) assert.equal(mtime(join(scratch.upper, path)), mtime(join(scratch.lower, path)));
+    assert.equal(driver.getXattr('d/f', 'user.a'), 'b');
+    driver.unmount();
+  });
+
+  test('keeps inode numbers, also over rename and remount', () => {
+    const { scratch, driver } = union('mkdir d; echo x > d/f; ln -s t l; mkfifo p');
+    const inode = (at: Driver, path: string): number => at.stat(path).ino;
+    const before = ['d', 'd/f', 'l', 'p'].map((path) => inode(driver, path));
+    driver.write('d/f', 'y');
+    driver.rename('d/f', 'd/g');
+    driver.rename('d', 'e');
+    driver.set('l', { uid: 1 });
+    driver.set('p', { mode: 0o600 });
+    assert.deepEqual(['e', 'e/g', 'l', 'p'].map((path) => inode(driver, path)), before);
+    driver.unmount();
+    const again = new Driver(scratch);
+    assert.deepEqual(['e', 'e/g', 'l', 'p'].map((path) => inode(again, path)), before);
+    again.unmount();
+  });
+
+  test('keeps holes', () => {
+    const { scratch, driver } = union('truncate -s 8M sparse; echo x >> sparse');
+    driver.write('sparse', 'y');
+    const stat = host.statSync(join(scratch.upper, 'sparse'));
+    assert.equal(stat.size, 8 * 1024 * 1024 + 2);
+    assert(stat.blocks < 64, `${stat.blocks} blocks`);
+    driver.unmount();
+  });
+
+  test('lets files opened before see what is written after', () => {
+    const { driver } = union('echo old > f');
+    const { id } = driver.find('f');
+    const { handle } = driver.fs.open(driver.caller, id, O_RDONLY, HOW) as { handle: number };
+    driver.write('f', 'new');
+    const into = Buffer.alloc(3);
+    driver.fs.read(id, handle, 0, into);
+    assert.equal(into.toString(), 'new');
+    driver.fs.release(id, handle);
+    driver.fs.forget(id, 1);
+    driver.fs.check();
+    driver.unmount();
+  });
+
+  test('of a big file goes on in a helper thread while other files are served, once for all who wait', async () => {
+    const wakeFd = eventfd();
+    const helpers = new Helpers({ wakeFd });
+    const { scratch, driver } = union('head -c 3000000 /dev/zero > big; echo x > small', { helpers });
+    const { id } = driver.find('big');
+    const opens = [1, 2].map(() => driver.fs.open(driver.caller, id, O_RDWR, HOW));
+    assert(opens.every((open) => open instanceof Promise));
+    assert.equal(driver.stat('big').size, 3_000_000);
+    driver.write('small', 'y');
+    driver.rename('small', 'other');
+    let settled = false;
+    const all = Promise.all(opens as Promise<{ handle: number }>[]).finally(() => (settled = true));
+    while (!settled) {
+      await new Promise(setImmediate);
+      helpers.drain();
+    }
+    for (const { handle } of await all) driver.fs.release(id, handle);
+    driver.fs.forget(id, 1);
+    assert.equal(host.statSync(join(scratch.upper, 'big')).size, 3_000_000);
+    assert.deepEqual(host.readdirSync(join(scratch.work, 'work')), []);
+    driver.fs.check();
+    driver.unmount();
+    await helpers.close();
+    close(wakeFd);
+  });
+
+  test('of a file that is removed meanwhile gives the writer a file without a name', async () => {
+    const wakeFd = eventfd();
+    const helpers = new Helpers({ wakeFd });
+    const { scratch, driver } = union('head -c 3000000 /dev/zero > big', { helpers });
+    const { id } = driver.find('big');
+    const opening = driver.fs.open(driver.caller, id, O_RDWR, HOW) as Promise<{ handle: number }>;
+    driver.unlink('big');
+    let settled = false;
+    void opening.finally(() => (settled = true));
+    while (!settled) {
+      await new Promise(setImmediate);
+      helpers.drain();
+    }
+    const { handle } = await opening;
+    driver.fs.write(id, handle, 0, Buffer.from('x'), { killPrivileges: false });
+    assert.equal(driver.fs.getattr(id).nlink, 0);
+    assert.equal(driver.exists('big'), false);
+    driver.fs.release(id, handle);
+    driver.fs.forget(id, 1);
+    driver.fs.check();
+    assert.deepEqual(host.readdirSync(join(scratch.work, 'work')), []);
+    driver.unmount();
+    await helpers.close();
+    close(wakeFd);
+  });
+
+  test('isn\'t done for removing a file', () => {
+    const { scratch, driver } = union('mkdir d; truncate -s 1T d/huge');
+    driver.unlink('d/huge');
+    assert(host.lstatSync(join(scratch.upper, 'd/huge')).isCharacterDevice());
+    assert.deepEqual(driver.names('d'), []);
+    driver.unmount();
+  });
+
+  test('that fails for lack of space leaves the union as it was', () => {
+    const { scratch, driver } = union('echo x > f');
+    host.chmodSync(scratch.work, 0o700);
+    host.rmdirSync(join(scratch.work, 'work'));
+    assert.throws(() => driver.write('f', 'y'), code('ENOENT'));
+    assert.equal(driver.read('f'), 'x\n');
+    assert.deepEqual(host.readdirSync(scratch.upper), []);
+    driver.fs.check();
+    driver.unmount();
+  });
+});
+
+describe('hard links', () => {
+  test('of the lower stay links of one file when one is written to, also after a remount', () => {
+    const { scratch, driver } = union('mkdir d; echo old > a; ln a d/b; ln a c');
+    driver.write('a', 'new');
+    const expected = (at: Driver): void => {
+      for (const path of ['a', 'd/b', 'c']) {
+        assert.equal(at.read(path), 'new\n');
+        assert.equal(at.stat(path).nlink, 3);
+        assert.equal(at.stat(path).ino, at.stat('a').ino);
+      }
+    };
+    expected(driver);
+    driver.unmount();
+    const again = new Driver(scratch);
+    expected(again);
+    again.unlink('c');
+    assert.equal(again.stat('d/b').nlink, 2);
+    again.unlink('a');
+    again.unlink('d/b');
+    again.unmount();
+    assert.deepEqual(host.readdirSync(join(scratch.work, 'index')), []);
+  });
+});
+
+describe('removed files', () => {
+  test('that are open can be read, written and changed, and have no links', () => {
+    const { driver } = union('echo lower > l');
+    driver.create('u', 'upper');
+    for (const path of ['l', 'u']) {
+      const { id } = driver.find(path);
+      const { handle } = driver.fs.open(driver.caller, id, O_RDWR, HOW) as { handle: number };
+      driver.unlink(path);
+      assert.equal(driver.exists(path), false);
+      driver.fs.write(id, handle, 0, Buffer.from('XX'), { killPrivileges: false });
+      driver.fs.setattr(driver.caller, id, { mode: 0o600, uid: 9, size: 2, handle });
+      const stat = driver.fs.getattr(id);
+      assert.equal(`${stat.nlink} ${stat.mode.toString(8)} ${stat.uid} ${stat.size}`, '0 100600 9 2');
+      driver.fs.release(id, handle);
+      driver.fs.forget(id, 1);
+      driver.fs.check();
+    }
+    driver.unmount();
+  });
+
+  test('made without a name can be given one', () => {
+    const { scratch, driver } = union('');
+    const file = driver.fs.tmpfile(driver.caller, 1, O_RDWR, { mode: 0o644, umask: 0o22 });
+    driver.fs.write(file.id, file.open.handle, 0, Buffer.from('data'), { killPrivileges: false });
+    assert.equal(driver.fs.getattr(file.id).nlink, 0);
+    driver.fs.forget((driver.fs.link(driver.caller, file.id, 1, 'named') as NodeReply).id, 1);
+    assert.equal(driver.fs.getattr(file.id).nlink, 1);
+    driver.fs.release(file.id, file.open.handle);
+    driver.fs.forget(file.id, 1);
+    assert.equal(host.readFileSync(join(scratch.upper, 'named'), 'utf8'), 'data');
+    driver.fs.check();
+    driver.unmount();
+  });
+});
+
+describe('directories', () => {
+  for (const whiteouts of ['device', 'aufs'] as const) {
+    test(`that are removed and made again are empty, also after a remount (${whiteouts} whiteouts)`, () => {
+      const { scratch, driver } = union('mkdir -p d/sub; echo x > d/f; echo y > d/sub/g', { whiteouts });
+      driver.unlink('d/f');
+      driver.unlink('d/sub/g');
+      driver.rmdir('d/sub');
+      driver.rmdir('d');
+      driver.mkdir('d');
+      assert.equal(driver.exists('d/f'), false);
+      assert.deepEqual(driver.names('d'), []);
+      driver.unmount();
+      const again = new Driver(scratch, { whiteouts });
+      assert.deepEqual(again.names('d'), []);
+      assert.equal(again.exists('d/sub'), false);
+      again.unmount();
+    });
+  }
+
+  test('of the lower are renamed with all below them, over and over', () => {
+    const { scratch, driver } = union('mkdir -p a/b/c; echo x > a/b/c/f; mkdir z');
+    driver.rename('a/b', 'z/moved');
+    driver.mkdir('a/b');
+    assert.deepEqual(driver.names('a/b'), []);
+    driver.rename('z', 'y');
+    driver.unlink('y/moved/c/f');
+    driver.unmount();
+    const again = new Driver(scratch);
+    assert.deepEqual(again.names('y/moved/c'), []);
+    assert.deepEqual(again.names('a/b'), []);
+    again.rename('y/moved', 'a/b', 0);
+    assert.deepEqual(again.names('a/b'), ['c']);
+    again.unmount();
+    assert.deepEqual(dumpMerged(scratch).map((entry) => entry.split(' ')[0]).slice(1), ['a', 'a/b', 'a/b/c', 'y']);
+  });
+
+  test('can be deeper than PATH_MAX and the descriptors at hand', () => {
+    const { scratch, driver } = union('');
+    const name = 'd'.repeat(200);
+    const ids = [1];
+    for (let depth = 0; depth < 1500; depth += 1) ids.push(driver.fs.mkdir(driver.caller, ids[depth], name, { mode: 0o755, umask: 0 }).id);
+    for (const id of ids.slice(1)) driver.fs.forget(id, 1);
+    driver.fs.check();
+    driver.unmount();
+    const again = new Driver(scratch);
+    let id = 1;
+    for (let depth = 0; depth < 1500; depth += 1) id = (again.fs.lookup(again.caller, id, name) as NodeReply).id;
+    assert.equal(again.fs.lookup(again.caller, id, name), undefined);
+    again.unmount();
+  });
+
+  test('give all names once when read in pieces while names come and go', () => {
+    const { driver } = union('touch 1 2 3 4 5 6');
+    const { handle } = driver.fs.opendir(driver.caller, 1);
+    const names: string[] = [];
+    for (let offset = 0, more = true; more; ) {
+      more = false;
+      let room = 2;
+      driver.fs.readdir(1, handle, offset, (entry) => {
+        if (room-- === 0) return false;
+        names.push(entry.name);
+        offset = entry.offset;
+        more = true;
+        return true;
+      });
+      if (names.length === 4) driver.unlink(names[3]);
+    }
+    assert.deepEqual(names.sort(), ['.', '..', '1', '2', '3', '4', '5', '6']);
+    driver.fs.releasedir(1, handle);
+    driver.unmount();
+  });
+});
+
+describe('new files', () => {
+  test('belong to their maker, or to the group of a setgid directory, and have the mode asked for less the umask', () => {
+    const { driver } = union('mkdir s; chgrp 77 s; chmod 2777 s; mkdir p');
+    driver.caller = { uid: 1000, gid: 100, pid: 5 };
+    const made = (directory: string): string => {
+      const parent = driver.find(directory).id;
+      const { stat } = driver.fs.create(driver.caller, parent, 'f', O_WRONLY, { mode: 0o6777, umask: 0o27 });
+      const sub = driver.fs.mkdir(driver.caller, parent, 'd', { mode: 0o777, umask: 0o22 }).stat;
+      return [stat, sub].map(({ uid, gid, mode }) => `${uid}:${gid} ${(mode & 0o7777).toString(8)}`).join(', ');
+    };
+    assert.equal(made('p'), '1000:100 6750, 1000:100 755');
+    assert.equal(made('s'), '1000:77 6750, 1000:77 2755');
+    driver.unmount();
+  });
+
+  test('get the default ACL of their directory, instead of the umask', () => {
+    const { driver } = union('mkdir d; setfacl -d -m u:5:rwx,g::r-x,o::--- d');
+    const parent = driver.find('d').id;
+    const { id, stat } = driver.fs.create(driver.caller, parent, 'f', O_WRONLY, { mode: 0o666, umask: 0o77 });
+    assert.equal((stat.mode & 0o777).toString(8), '660');
+    assert(driver.fs.listxattr(id).includes('system.posix_acl_access'));
+    const sub = driver.fs.mkdir(driver.caller, parent, 'sub', { mode: 0o777, umask: 0o77 }).id;
+    assert.deepEqual(driver.fs.getxattr(sub, 'system.posix_acl_default'), driver.fs.getxattr(parent, 'system.posix_acl_default'));
+    driver.unmount();
+  });
+
+  test('take the place of removed ones of the lower', () => {
+    const { scratch, driver } = union('echo old > f; mkdir d; touch d/x');
+    driver.unlink('f');
+    driver.create('f', 'new');
+    driver.unlink('f');
+    driver.mkdir('f');
+    driver.unlink('d/x');
+    driver.rmdir('d');
+    driver.symlink('target', 'd');
+    assert.deepEqual(driver.names(''), ['d', 'f']);
+    driver.unmount();
+    const again = new Driver(scratch);
+    assert.deepEqual(again.names(''), ['d', 'f']);
+    assert.deepEqual(again.names('f'), []);
+    again.unmount();
+  });
+
+  test('can\'t have names or be devices that mean a whiteout', () => {
+    const { driver } = union('');
+    assert.throws(() => driver.create('.wh.f'), code('EPERM'));
+    assert.throws(() => driver.fs.mknod(driver.caller, 1, 'w', { mode: 0o20644, umask: 0, rdevMajor: 0, rdevMinor: 0 }), code('EPERM'));
+    driver.unmount();
+  });
+});
+
+describe('rename', () => {
+  test('with NOREPLACE and EXCHANGE does what renameat2(2) says', () => {
+    const { scratch, driver } = union('echo a > a; mkdir d; echo f > d/f');
+    assert.throws(() => driver.rename('a', 'd/f', RENAME_NOREPLACE), code('EEXIST'));
+    driver.rename('a', 'd', RENAME_EXCHANGE);
+    assert.equal(driver.read('d'), 'a\n');
+    assert.equal(driver.read('a/f'), 'f\n');
+    driver.unmount();
+    const again = new Driver(scratch);
+    assert.equal(again.read('d'), 'a\n');
+    assert.equal(again.read('a/f'), 'f\n');
+    again.unmount();
+  });
+
+  test('refuses to replace a directory that isn\'t empty', () => {
+    const { driver } = union('mkdir -p a b; touch b/f');
+    assert.throws(() => driver.rename('a', 'b'), code('ENOTEMPTY'));
+    driver.unlink('b/f');
+    driver.rename('a', 'b');
+    assert.deepEqual(driver.names(''), ['b']);
+    driver.unmount();
+  });
+});
+
+describe('xattrs', () => {
+  test('that mark layers are neither shown nor set, and one tells where a file comes from', () => {
+    const { scratch, driver } = union('echo x > f');
+    assert.equal(driver.getXattr('f', 'user.ufs.layer'), scratch.lower);
+    driver.setXattr('f', 'user.mine', '1');
+    assert.equal(driver.getXattr('f', 'user.ufs.layer'), 'upper');
+    assert.deepEqual(driver.at('f', (id) => driver.fs.listxattr(id)), ['user.mine']);
+    assert.throws(() => driver.setXattr('f', 'trusted.overlay.opaque', 'y'), code('EPERM'));
+    assert.throws(() => driver.getXattr('f', 'trusted.overlay.ufs_origin'), code('ENODATA'));
+    driver.unmount();
+  });
+});
+
+test('a write by one without rights drops setuid and setgid', () => {
+  const { driver } = union('echo x > f; chmod 6755 f');
+  const { id } = driver.find('f');
+  const { handle } = driver.fs.open(driver.caller, id, O_WRONLY, HOW) as { handle: number };
+  driver.fs.write(id, handle, 0, Buffer.from('y'), { killPrivileges: true });
+  assert.equal((driver.fs.getattr(id).mode & 0o7777).toString(8), '755');
+  driver.unmount();
+});
+
+test('a union without an upper refuses changes', () => {
+  const scratch = new Scratch('echo x > f');
+  scratches.push(scratch);
+  const driver = new Driver(scratch, { upper: undefined } as DriverOptions);
+  assert.equal(driver.read('f'), 'x\n');
+  assert.throws(() => driver.write('f', 'y'), code('EROFS'));
+  assert.throws(() => driver.unlink('f'), code('EROFS'));
+  assert.throws(() => driver.mkdir('d'), code('EROFS'));
+  driver.unmount();
+});
+
+describe('passthrough', () => {
+  test('answers a writer of a lower file others read by themselves with ESTALE, then with a fresh node of the same inode number', () => {
+    const { scratch } = union('echo old > f');
+    const stale: string[] = [];
+    let backings = 0;
+    const driver = new Driver(scratch, { passthrough: 'always' }, {
+      passthrough: true, openBacking: () => ++backings, closeBacking: () => undefined, invalidateEntry: (_parent, name) => stale.push(name),
+    });
+    const reader = driver.find('f');
+    const open = driver.fs.open(driver.caller, reader.id, O_RDONLY, HOW) as { handle: number; passthrough: number };
+    assert.equal(open.passthrough, 1);
+    assert.throws(() => driver.fs.open(driver.caller, reader.id, O_WRONLY, HOW), code('ESTALE'));
+    const fresh = driver.find('f');
+    assert.notEqual(fresh.id, reader.id);
+    assert.equal(fresh.stat.ino, reader.stat.ino);
+    assert.deepEqual(stale, ['f']);
+    const writer = driver.fs.open(driver.caller, fresh.id, O_WRONLY, HOW) as { handle: number; passthrough: number };
+    assert.equal(writer.passthrough, 2);
+    driver.fs.release(fresh.id, writer.handle);
+    driver.fs.release(reader.id, open.handle);
+    driver.fs.forget(fresh.id, 1);
+    driver.fs.forget(reader.id, 1);
+    driver.fs.check();
+    driver.unmount();
+  });
+
+  test('is for the upper and programs only where readers of lower files must see later writes', () => {
+    const { scratch } = union('echo text > f; cp /bin/true program');
+    const driver = new Driver(scratch, {}, { passthrough: true, openBacking: () => 7 });
+    const opened = (path: string, exec = false): boolean => driver.at(path, (id) => {
+      const open = driver.fs.open(driver.caller, id, O_RDONLY, { exec, killPrivileges: false }) as { handle: number; passthrough?: number };
+      driver.fs.release(id, open.handle);
+      return open.passthrough !== undefined;
+    });
+    assert.deepEqual([opened('f'), opened('f', true), opened('program')], [false, true, true]);
+    driver.write('f', 'x');
+    assert.equal(opened('f'), true);
+    driver.unmount();
+  });
+});
