@@ -56,9 +56,12 @@ export class FuseServer {
   private readonly serving: Serving[] = [];
   private polled = Buffer.alloc(0);
   private stopping = false;
+  /** Promises `hold` was told of that aren't settled. */
+  private held = 0;
 
   constructor(options: ServerOptions = {}) {
     this.options = options;
+    this.watch();
   }
 
   get mounts(): number {
@@ -77,6 +80,13 @@ export class FuseServer {
     return session;
   }
 
+  /** Gives Node's events their turns until a promise has settled: what goes on in this thread besides the mounts, such as opening the next one's layers. */
+  hold(work: Promise<unknown>): void {
+    this.held += 1;
+    const done = (): void => void (this.held -= 1);
+    work.then(done, done);
+  }
+
   /** Makes the loop look up from poll(2). */
   wake(): void {
     signalEventfd(this.wakeFd);
@@ -93,7 +103,7 @@ export class FuseServer {
     let bursts = 0;
     let idle = 0;
     while (!this.stopping && !(how.untilIdle === true && this.serving.length === 0)) {
-      const pending = this.serving.some(({ session }) => session.pending > 0);
+      const pending = this.held > 0 || this.serving.some(({ session }) => session.pending > 0);
       const ready = poll(this.polled, this.polled.length / 8, idle < SPINS ? 0 : pending ? PENDING_PAUSE : -1);
       const waited = idle >= SPINS;
       if (ready === 0) {

@@ -24,6 +24,7 @@ export class Mounter {
   readonly #mounts = new Map<number, Entry>();
   #thread: Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> | undefined;
   #nextId = 1;
+  #waiting = 0;
   readonly #log: (message: string) => void;
 
   constructor(log: (message: string) => void = () => {}) {
@@ -47,7 +48,7 @@ export class Mounter {
     });
     this.#send(thread, { kind: 'serve', id, fd, spec });
     try {
-      await started;
+      await this.#whileWaiting(thread.port, started);
     } catch (error) {
       this.#mounts.delete(id);
       unmount(spec.target, { lazy: true });
@@ -59,7 +60,8 @@ export class Mounter {
   /** Unmounts one; EBUSY where files are open, unless `lazy`. */
   async unmount(mounted: Mounted, how: { lazy?: boolean } = {}): Promise<void> {
     unmount(mounted.spec.target, how);
-    await mounted.ended;
+    const thread = await this.#thread;
+    if (thread !== undefined) await this.#whileWaiting(thread.port, mounted.ended);
   }
 
   /** Unmounts all, those in use too, and ends the thread. */
@@ -73,11 +75,24 @@ export class Mounter {
     }
     if (this.#thread === undefined) return;
     const thread = await this.#thread;
+    thread.worker.ref();
+    thread.port.ref();
     await Promise.race([Promise.all(this.mounts().map(({ ended }) => ended)), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve));
     this.#send(thread, { kind: 'stop' });
     await exited;
+    thread.port.close();
     this.#thread = undefined;
+  }
+
+  /** The serving thread keeps the process alive only while somebody waits for its answer. */
+  async #whileWaiting(port: MessagePort, answer: Promise<void>): Promise<void> {
+    if (this.#waiting++ === 0) port.ref();
+    try {
+      await answer;
+    } finally {
+      if (--this.#waiting === 0) port.unref();
+    }
   }
 
   #send(thread: { port: MessagePort; wakeFd: number }, message: ToServing): void {
@@ -97,8 +112,6 @@ export class Mounter {
         else this.#received(message);
       });
     });
-    port1.unref();
-    worker.unref();
     worker.on('error', (error) => {
       this.#log(`The serving thread failed: ${error.stack ?? error.message}`);
       for (const entry of this.#mounts.values()) entry.end();

@@ -30,7 +30,7 @@ const helpers = new Helpers({ wakeFd: server.wakeFd });
 
 function handle(message: ToServing): void {
   if (message.kind === 'stop') server.stop();
-  else serve(message).catch((error: unknown) => send({ kind: 'failed', id: message.id, message: error instanceof Error ? error.message : String(error) }));
+  else server.hold(serve(message).catch((error: unknown) => send({ kind: 'failed', id: message.id, message: error instanceof Error ? error.message : String(error) })));
 }
 
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
