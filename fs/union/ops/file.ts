@@ -64,7 +64,7 @@ function refuseStaleBacking(union: Union, node: Node): void {
 export function opened(union: Union, node: Node, how: { flags: number; fd: number | undefined; exec: boolean }): OpenReply {
   let { fd } = how;
   try {
-    const passthrough = passesThrough(union, node, how.exec);
+    const passthrough = passesThrough(union, node, how);
     if (passthrough && node.backing === undefined) {
       fd ??= openBacking(union, node, how.flags);
       node.backing = { id: (union.kernel as { openBacking(fd: number): number }).openBacking(fd), upper: node.upper };
@@ -85,11 +85,16 @@ export function opened(union: Union, node: Node, how: { flags: number; fd: numbe
 }
 
 /** An inode is in one mode at a time: that of its first open. */
-function passesThrough(union: Union, node: Node, exec: boolean): boolean {
+function passesThrough(union: Union, node: Node, how: { flags: number; fd: number | undefined; exec: boolean }): boolean {
   const { passthrough = 'auto' } = union.options;
   if (union.kernel?.passthrough !== true || passthrough === 'never') return false;
   for (const handle of node.handles ?? []) return handle.passthrough;
-  return passthrough === 'always' || node.upper || union.upper === undefined || exec || union.lower.isElf(node.lower);
+  // The kernel's own writes to a backing file are made with our rights, and would leave setuid and setgid as they are.
+  if (how.flags !== O_RDONLY && !node.unprivileged && how.fd !== undefined) {
+    node.unprivileged = (statFd(how.fd).mode & (S_ISUID | S_ISGID)) === 0;
+    if (!node.unprivileged) return false;
+  }
+  return passthrough === 'always' || node.upper || union.upper === undefined || how.exec || union.lower.isElf(node.lower);
 }
 
 function openBacking(union: Union, node: Node, flags: number): number {
