@@ -25,6 +25,7 @@ export class ProcessContext implements Context {
     this.io = io;
     this.#execute = execute;
     this.mounter = new Mounter((message) => (this.#log === undefined ? io.err(`ufs: ${message}\n`) : this.#log.error(message)));
+    process.once('uncaughtExceptionMonitor', (error) => this.#log?.fatal({ err: error }, 'failed'));
   }
 
   get serving(): boolean {

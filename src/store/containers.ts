@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync, utimesSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { utimensAt } from '../../fs/host/attributes.ts';
+import { AT_FDCWD } from '../../fs/host/constants.ts';
+import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import { makeDirectory } from './durable.ts';
 import { checkContainerId, type LayerId } from './layer-id.ts';
@@ -61,8 +64,8 @@ function makeUpper(path: string, root: { mode: number; uid: number; gid: number;
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'EPERM' && (error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
     }
-    const time = root.mtimeSec + root.mtimeNsec / 1e9;
-    utimesSync(path, time, time);
+    const time = { sec: root.mtimeSec, nsec: root.mtimeNsec };
+    utimensAt(AT_FDCWD, nameFromText(path), time, time);
   }
   // After the owner: chown(2) clears setuid and setgid.
   chmodSync(path, root === undefined ? 0o755 : root.mode & 0o7777);
