@@ -51,6 +51,7 @@ for await (const _ of stream);
 
 for (const [reason, count] of skips) console.log(`skipped ${count}: ${reason}`);
 if (failures.length > 0) console.log(`\nAll failures once more:\n${failures.join('\n')}`);
+for (const file of files.filter((file) => !perFile.has(file))) console.log(`no test ran in ${relative(root, file)}`);
 console.log(`${perFile.size} of ${files.length} files ran tests, ${Math.round((Date.now() - started) / 1000)} s`);
 console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
 process.exitCode = counts.failed > 0 || counts.passed === 0 ? 1 : 0;
