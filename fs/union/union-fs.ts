@@ -106,7 +106,7 @@ export class UnionFs implements FileSystem {
     return read(this.#union, handle, offset, into);
   }
 
-  write(_id: number, handle: number, offset: number, data: Buffer, how: { killPrivileges: boolean }): number {
+  write(_id: number, handle: number, offset: number, data: Buffer, how: { killPrivileges: boolean; fromCache: boolean }): number {
     return write(this.#union, handle, offset, data, how);
   }
 

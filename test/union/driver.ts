@@ -151,7 +151,7 @@ export class Driver {
     this.at(path, (id) => {
       const flags = O_WRONLY | (how.truncate === true ? O_TRUNC : 0);
       const { handle } = this.fs.open(this.caller, id, flags, { exec: false, killPrivileges: false }) as { handle: number };
-      this.fs.write(id, handle, how.offset ?? 0, Buffer.from(data, 'latin1'), { killPrivileges: false });
+      this.fs.write(id, handle, how.offset ?? 0, Buffer.from(data, 'latin1'), { killPrivileges: false, fromCache: false });
       this.fs.release(id, handle);
     });
   }
@@ -159,7 +159,7 @@ export class Driver {
   create(path: string, data = '', mode = 0o644): void {
     this.in(path, (parent, name) => {
       const reply = this.fs.create(this.caller, parent, name, O_WRONLY, { mode, umask: 0 });
-      this.fs.write(reply.id, reply.open.handle, 0, Buffer.from(data, 'latin1'), { killPrivileges: false });
+      this.fs.write(reply.id, reply.open.handle, 0, Buffer.from(data, 'latin1'), { killPrivileges: false, fromCache: false });
       this.fs.release(reply.id, reply.open.handle);
       this.#made(reply);
     });

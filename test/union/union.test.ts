@@ -121,7 +121,7 @@ describe('copy-up', () => {
       helpers.drain();
     }
     const { handle } = await opening;
-    driver.fs.write(id, handle, 0, Buffer.from('x'), { killPrivileges: false });
+    driver.fs.write(id, handle, 0, Buffer.from('x'), { killPrivileges: false, fromCache: false });
     assert.equal(driver.fs.getattr(id).nlink, 0);
     assert.equal(driver.exists('big'), false);
     driver.fs.release(id, handle);
@@ -186,7 +186,7 @@ describe('removed files', () => {
       const { handle } = driver.fs.open(driver.caller, id, O_RDWR, HOW) as { handle: number };
       driver.unlink(path);
       assert.equal(driver.exists(path), false);
-      driver.fs.write(id, handle, 0, Buffer.from('XX'), { killPrivileges: false });
+      driver.fs.write(id, handle, 0, Buffer.from('XX'), { killPrivileges: false, fromCache: false });
       driver.fs.setattr(driver.caller, id, { mode: 0o600, uid: 9, size: 2, handle });
       const stat = driver.fs.getattr(id);
       assert.equal(`${stat.nlink} ${stat.mode.toString(8)} ${stat.uid} ${stat.size}`, '0 100600 9 2');
@@ -200,7 +200,7 @@ describe('removed files', () => {
   test('made without a name can be given one', () => {
     const { scratch, driver } = union('');
     const file = driver.fs.tmpfile(driver.caller, 1, O_RDWR, { mode: 0o644, umask: 0o22 });
-    driver.fs.write(file.id, file.open.handle, 0, Buffer.from('data'), { killPrivileges: false });
+    driver.fs.write(file.id, file.open.handle, 0, Buffer.from('data'), { killPrivileges: false, fromCache: false });
     assert.equal(driver.fs.getattr(file.id).nlink, 0);
     driver.fs.forget((driver.fs.link(driver.caller, file.id, 1, 'named') as NodeReply).id, 1);
     assert.equal(driver.fs.getattr(file.id).nlink, 1);
@@ -377,7 +377,7 @@ test('a write by one without rights drops setuid and setgid', () => {
   const { driver } = union('echo x > f; chmod 6755 f');
   const { id } = driver.find('f');
   const { handle } = driver.fs.open(driver.caller, id, O_WRONLY, HOW) as { handle: number };
-  driver.fs.write(id, handle, 0, Buffer.from('y'), { killPrivileges: true });
+  driver.fs.write(id, handle, 0, Buffer.from('y'), { killPrivileges: true, fromCache: false });
   assert.equal((driver.fs.getattr(id).mode & 0o7777).toString(8), '755');
   driver.unmount();
 });

@@ -2,7 +2,7 @@ import { FsError } from '../../errno.ts';
 import type { Caller, OpenReply } from '../../file-system.ts';
 import { S_IFREG, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, reopen, statFd } from '../../host/at.ts';
-import { chmodFd } from '../../host/attributes.ts';
+import { chmodFd, utimensFd } from '../../host/attributes.ts';
 import { O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../host/constants.ts';
 import { fallocate as hostFallocate, lseek as hostLseek, preadFull, pwrite, truncateFd } from '../../host/file.ts';
 import { afterCopyUp } from '../copy-up.ts';
@@ -113,9 +113,11 @@ export function read(union: Union, handleId: number, offset: number, into: Buffe
   return preadFull(descriptor(union, union.handles.file(handleId)), into, 0, into.length, offset);
 }
 
-export function write(union: Union, handleId: number, offset: number, data: Buffer, how: { killPrivileges: boolean }): number {
+export function write(union: Union, handleId: number, offset: number, data: Buffer, how: { killPrivileges: boolean; fromCache: boolean }): number {
   const handle = union.handles.file(handleId);
   const fd = descriptor(union, handle);
+  // With a writeback cache the kernel decides what the mtime is, and tells where it changed: not when it gets round to writing.
+  const before = how.fromCache && union.kernel?.writebackCache === true ? statFd(fd) : undefined;
   let done = 0;
   while (done < data.length) {
     try {
@@ -126,6 +128,7 @@ export function write(union: Union, handleId: number, offset: number, data: Buff
       break;
     }
   }
+  if (before !== undefined) utimensFd(fd, undefined, { sec: before.mtimeSec, nsec: before.mtimeNsec });
   if (how.killPrivileges) clearPrivileges(handle.node, fd);
   return done;
 }

@@ -44,6 +44,11 @@ function removeName(union: Union, parent: Node, name: Name, node: Node): void {
   forgetName(union, node, parent, name, inUpper);
 }
 
+function changedNow(): { ctimeSec: number; ctimeNsec: number } {
+  const now = Date.now();
+  return { ctimeSec: Math.floor(now / 1000), ctimeNsec: (now % 1000) * 1_000_000 };
+}
+
 /** A name is gone on disk: so it is for the node, and for the count of its names. `inUpper`: the upper had it. */
 export function forgetName(union: Union, node: Node, parent: Node, name: Name, inUpper: boolean): void {
   const { linkKey } = node;
@@ -56,6 +61,8 @@ export function forgetName(union: Union, node: Node, parent: Node, name: Name, i
       union.table.dropKeys(node);
       node.linkKey = undefined;
     }
+    // Losing a name is a change of the inode.
+    if (!node.upper) node.times = { ...node.times, ...changedNow() };
   }
   union.unlinked(node, parent, name);
 }
