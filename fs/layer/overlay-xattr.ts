@@ -2,8 +2,7 @@ import type { Name } from '../name.ts';
 import { nameFromBytes } from '../name.ts';
 import { CAP_SYS_ADMIN, hasCapability, inInitialUserNamespace } from '../host/process.ts';
 import type { XattrTarget } from '../host/xattr.ts';
-import { getXattrIfAny, removeXattr, setXattr } from '../host/xattr.ts';
-import { hasCode } from '../errno.ts';
+import { getXattrIfAny, setXattr } from '../host/xattr.ts';
 
 /** Where overlayfs, fuse-overlayfs and we keep marks: the first needs CAP_SYS_ADMIN in the initial user namespace. */
 export type XattrNamespace = 'trusted' | 'user';
@@ -67,15 +66,4 @@ export function readMark(target: XattrTarget, mark: string): Buffer | undefined 
 
 export function writeMark(target: XattrTarget, namespace: XattrNamespace, mark: string, value: Name): void {
   setXattr(target, `${namespace}.overlay.${mark}`, Buffer.from(value, 'latin1'));
-}
-
-/** Removes a mark in all namespaces; no mark is no error. */
-export function removeMark(target: XattrTarget, mark: string): void {
-  for (const prefix of NAMESPACES) {
-    try {
-      removeXattr(target, prefix + mark);
-    } catch (error) {
-      if (!hasCode(error, 'ENODATA', 'EOPNOTSUPP', 'EPERM')) throw error;
-    }
-  }
 }

@@ -1,10 +1,9 @@
 import { FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
-import { isCharacterDevice, isRegular, S_IFCHR, S_IFREG } from '../stat.ts';
+import { isCharacterDevice, S_IFCHR, S_IFREG } from '../stat.ts';
 import type { Stat } from '../stat.ts';
-import { statOrUndefined, unlinkAt } from '../host/at.ts';
+import { unlinkAt } from '../host/at.ts';
 import { mknodAt } from '../host/make.ts';
-import { isWhiteoutFile } from './overlay-xattr.ts';
 
 /** ".wh.NAME" says that the layers below show no NAME. */
 export const AUFS_PREFIX = '.wh.';
@@ -34,13 +33,6 @@ export function probeSpelling(directory: number): WhiteoutSpelling {
   }
   unlinkAt(directory, probe);
   return 'device';
-}
-
-/** True where one of the three spellings hides `name` in a directory. `stat` is that of the name itself, if it is there. */
-export function isWhitedOut(directory: number, name: Name, stat: Stat | undefined, may: { aufs: boolean; files: boolean }): boolean {
-  if (stat !== undefined && isWhiteoutDevice(stat)) return true;
-  if (may.files && stat !== undefined && isRegular(stat) && stat.size === 0 && isWhiteoutFile({ directory, name })) return true;
-  return may.aufs && stat === undefined && name.length + AUFS_PREFIX.length <= 255 && statOrUndefined(directory, AUFS_PREFIX + name) !== undefined;
 }
 
 /** The name a whiteout of `name` stands under. */

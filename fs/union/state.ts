@@ -1,4 +1,4 @@
-import { FsError, hasCode } from '../errno.ts';
+import { FsError } from '../errno.ts';
 import type { Kernel, NodeReply } from '../file-system.ts';
 import type { Name } from '../name.ts';
 import { nameToText } from '../name.ts';
@@ -286,9 +286,4 @@ export class Union implements Sides {
 /** What the table finds an upper file with several names by. */
 export function inodeKey(stat: HostStat): string {
   return `upper ${stat.devMajor}:${stat.devMinor}:${stat.ino}`;
-}
-
-/** True for the answer of a file system that doesn't know xattrs of some kind. */
-export function isUnsupported(error: unknown): boolean {
-  return hasCode(error, 'EOPNOTSUPP', 'EPERM');
 }
