@@ -37,7 +37,13 @@ export async function loadImages(store: Store, from: string | AsyncIterable<Buff
 export async function importArchive(store: Store, archive: AsyncIterable<Buffer>, options: Work & { name?: string | undefined; parent?: LayerId | undefined }): Promise<{ layer: LayerRecord; image?: ImageRecord }> {
   const layer = await applyLayer(store, archive, options);
   if (options.name === undefined) return { layer };
-  return { layer, image: await nameLayer(store, layer.id, { name: options.name, createdBy: 'ufs import' }) };
+  // A `gc` meanwhile must not take what the image isn't named for yet.
+  const release = store.use(layer.id, 'an import');
+  try {
+    return { layer, image: await nameLayer(store, layer.id, { name: options.name, createdBy: 'ufs import' }) };
+  } finally {
+    release();
+  }
 }
 
 /** Makes a layer, with all below it, an image of that name. `base`: the configuration to carry on (environment, entry point …). */
