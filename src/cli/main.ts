@@ -8,5 +8,6 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 // Of a process in the background nobody may read the errors any more: its log has them.
 process.stderr.on('error', () => {});
-process.exitCode = await run(process.argv.slice(2), processIo(abort.signal));
-process.stdin.destroy();
+const code = await run(process.argv.slice(2), processIo(abort.signal));
+// Once all output is out, whatever may still be open.
+process.stdout.write('', () => process.exit(code));

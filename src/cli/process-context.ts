@@ -95,6 +95,7 @@ export class ProcessContext implements Context {
 
   /** Ends mounts, server and store, in this order. */
   async close(): Promise<void> {
+    this.#server?.stopListening();
     await this.mounter.close();
     await this.#server?.close();
     this.#log?.info('stopped');

@@ -20,7 +20,8 @@ export async function run(argv: string[], io: Io): Promise<number> {
       if (!(error instanceof RunInServer)) throw error;
       try {
         const socket = await connectToServer(error.socket);
-        if (socket !== undefined) return await runRemotely(socket, argv, io);
+        const code = socket === undefined ? undefined : await runRemotely(socket, argv, io);
+        if (code !== undefined) return code;
         if (Date.now() - started > PATIENCE || io.signal.aborted) return report(io, error.cause);
       } catch (failure) {
         return report(io, failure);

@@ -16,15 +16,17 @@ export async function connectToServer(path: string): Promise<Socket | undefined>
   }
 }
 
-/** Has the server run a command with this process's input and output; its exit code. */
-export async function runRemotely(socket: Socket, argv: string[], io: Io): Promise<number> {
+/** Has the server run a command with this process's input and output; its exit code. undefined where the server ended before it took the command. */
+export async function runRemotely(socket: Socket, argv: string[], io: Io): Promise<number | undefined> {
   const request: CommandRequest = { argv, cwd: io.cwd, terminal: io.terminal, outputTerminal: io.outputTerminal };
   const abort = (): void => void sendFrame(socket, FRAME.abort);
   io.signal.addEventListener('abort', abort);
   let input: AsyncIterator<Buffer> | undefined;
+  let taken = false;
   try {
     await sendFrame(socket, FRAME.request, JSON.stringify(request));
     for await (const { kind, payload } of receiveFrames(socket)) {
+      taken = true;
       if (kind === FRAME.out) await io.out(Buffer.from(payload));
       else if (kind === FRAME.err) io.err(payload.toString());
       else if (kind === FRAME.exit) return JSON.parse(payload.toString()) as number;
@@ -35,10 +37,13 @@ export async function runRemotely(socket: Socket, argv: string[], io: Io): Promi
         else await sendFrame(socket, FRAME.input, next.value);
       }
     }
+  } catch (error) {
+    if (taken || !hasCode(error, 'ECONNRESET', 'EPIPE')) throw error;
   } finally {
     io.signal.removeEventListener('abort', abort);
     socket.destroy();
     void input?.return?.();
   }
+  if (!taken) return undefined;
   throw new UfsError('UFS_CONTROL', `The server of the store ended while it ran "ufs ${argv.join(' ')}"`);
 }

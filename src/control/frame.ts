@@ -4,9 +4,9 @@ import { UfsError } from '../errors.ts';
 
 /**
  * What client and server of a store say to each other over its control socket: frames of a kind byte, a length (u32, little-endian) and a payload.
- * The client sends one `request`, then `input` as the server asks for it; the server sends `out` and `err`, and `exit` at the end.
+ * The client sends one `request`, then `input` as the server asks for it; the server sends `taken` when it begins, `out` and `err`, and `exit` at the end.
  */
-export const FRAME = { request: 1, input: 2, inputEnd: 3, abort: 4, out: 16, err: 17, wantInput: 18, exit: 19 } as const;
+export const FRAME = { request: 1, input: 2, inputEnd: 3, abort: 4, taken: 15, out: 16, err: 17, wantInput: 18, exit: 19 } as const;
 
 /** One command to run as if it had been started where the client was. */
 export interface CommandRequest {

@@ -40,9 +40,14 @@ export class ControlServer {
     chmodSync(this.#path, 0o600);
   }
 
-  async close(): Promise<void> {
+  /** Takes no more commands: who asks from now on finds nobody, and tries the store itself. */
+  stopListening(): void {
     this.#server.close();
     rmSync(this.#path, { force: true });
+  }
+
+  /** Waits for the commands under way. */
+  async close(): Promise<void> {
     await Promise.allSettled(this.#running);
   }
 
@@ -59,6 +64,7 @@ export class ControlServer {
   }
 
   async #runFor(client: ClientIo, request: CommandRequest, socket: Socket): Promise<void> {
+    await sendFrame(socket, FRAME.taken);
     const code = await this.#run(request.argv, client.io(request));
     await sendFrame(socket, FRAME.exit, JSON.stringify(code));
     socket.end();

@@ -14,6 +14,9 @@ export interface Mounted {
   readonly ended: Promise<void>;
 }
 
+/** Milliseconds a mount or the thread may take to end. */
+const STOP_PATIENCE = 2000;
+
 interface Entry extends Mounted {
   end: () => void;
   started: (error?: Error) => void;
@@ -77,10 +80,13 @@ export class Mounter {
     const thread = await this.#thread;
     thread.worker.ref();
     thread.port.ref();
-    await Promise.race([Promise.all(this.mounts().map(({ ended }) => ended)), new Promise((resolve) => setTimeout(resolve, 2000).unref())]);
+    await Promise.race([Promise.all(this.mounts().map(({ ended }) => ended)), new Promise((resolve) => setTimeout(resolve, STOP_PATIENCE).unref())]);
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve));
     this.#send(thread, { kind: 'stop' });
+    // Nothing is mounted any more: a thread that doesn't end by itself (a helper of it may wait for a disk) holds nothing that could be lost.
+    const late = setTimeout(() => void thread.worker.terminate(), STOP_PATIENCE);
     await exited;
+    clearTimeout(late);
     thread.port.close();
     this.#thread = undefined;
   }

@@ -58,4 +58,5 @@ async function openLower(spec: MountSpec): Promise<Layer> {
 send({ kind: 'ready', wakeFd: server.wakeFd });
 await server.run();
 await helpers.close();
-port.close();
+// Ends this thread, whatever handle may still be open in it.
+process.exit();
