@@ -1,5 +1,4 @@
-import { constants } from 'node:os';
-import { addressOf, check, cString, failed, lastErrno, libc } from './native.ts';
+import { check, cString, libc } from './native.ts';
 
 /** pread(2) into `buffer` from `start`; the bytes read, 0 at the end of the file. */
 export function pread(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
@@ -15,20 +14,6 @@ export function preadFull(fd: number, buffer: Buffer, start: number, length: num
     done += count;
   }
   return done;
-}
-
-const RWF_NOWAIT = 8;
-const vector = Buffer.alloc(16);
-
-/** As `pread` for what the page cache holds; -1 where the disk would have to be waited for (or the file system can't tell). */
-export function preadNoWait(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
-  vector.writeBigUInt64LE(addressOf(buffer) + BigInt(start), 0);
-  vector.writeBigUInt64LE(BigInt(length), 8);
-  const count = libc.preadv2(fd, vector, 1, offset, RWF_NOWAIT) as number;
-  if (count >= 0) return count;
-  const errno = lastErrno();
-  if (errno === constants.errno.EAGAIN || errno === constants.errno.EOPNOTSUPP) return -1;
-  throw failed('read');
 }
 
 /** pwrite(2); the bytes written. */

@@ -36,7 +36,6 @@ export const libc = {
   write: c.func('int64 write(int fd, void *buffer, size_t size)'),
   pread: c.func('int64 pread(int fd, void *buffer, size_t size, int64 offset)'),
   pwrite: c.func('int64 pwrite(int fd, void *buffer, size_t size, int64 offset)'),
-  preadv2: c.func('int64 preadv2(int fd, void *vector, int count, int64 offset, int flags)'),
   ftruncate: c.func('int ftruncate(int fd, int64 size)'),
   fsync: c.func('int fsync(int fd)'),
   fdatasync: c.func('int fdatasync(int fd)'),

@@ -3,7 +3,7 @@ import type { Layer } from '../../fs/layer/layer.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { MergedLayer } from '../../fs/union/merged-layer.ts';
-import { imageNameCandidates } from '../archive/image-name.ts';
+import { imageNameCandidates, tryFullImageName } from '../archive/image-name.ts';
 import { UfsError } from '../errors.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { ImageRecord, LayerRecord } from '../store/records.ts';
@@ -21,7 +21,7 @@ export function findSubject(store: Store, text: string, kinds: readonly Subject[
       if (kind === 'image') return { kind, image: findImage(store, text) };
       return { kind, layer: store.findLayer(text) };
     } catch (error) {
-      if (!hasCode(error, 'UFS_CONTAINER_NOT_FOUND', 'UFS_IMAGE_NOT_FOUND', 'UFS_LAYER_NOT_FOUND', 'UFS_ID_INVALID', 'UFS_NAME_INVALID', 'UFS_INVALID_ID', 'UFS_INVALID_NAME')) throw error;
+      if (!hasCode(error, 'UFS_CONTAINER_NOT_FOUND', 'UFS_IMAGE_NOT_FOUND', 'UFS_LAYER_NOT_FOUND')) throw error;
     }
   }
   throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.join(', no ')} of the store has that name or id`);
@@ -29,20 +29,12 @@ export function findSubject(store: Store, text: string, kinds: readonly Subject[
 
 /** An image by what people type: "debian" finds "docker.io/library/debian:latest". */
 export function findImage(store: Store, text: string): ImageRecord {
-  for (const name of nameCandidates(text)) {
+  // What isn't a name at all may still be an id.
+  for (const name of tryFullImageName(text) === undefined ? [] : imageNameCandidates(text)) {
     const image = store.images().find(({ names }) => names.includes(name));
     if (image !== undefined) return image;
   }
   return store.findImage(text);
-}
-
-function nameCandidates(text: string): string[] {
-  try {
-    return imageNameCandidates(text);
-  } catch {
-    // Not a name at all: it may be an id.
-    return [];
-  }
 }
 
 /** The top layer of what a subject is made of; undefined for a container on nothing. */

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { commitContainer } from '../../graph/commit.ts';
-import { findSubject, topLayer } from '../../graph/trees.ts';
+import { findSubject, type Subject, topLayer } from '../../graph/trees.ts';
 import { shortImageName } from '../../archive/image-name.ts';
 import type { Store } from '../../store/store.ts';
 import type { Container } from '../../store/containers.ts';
@@ -10,8 +10,7 @@ import { age, json, shortId, table } from '../output.ts';
 import { Progress } from '../progress.ts';
 
 /** A new writable layer on what a name stands for. */
-export async function newContainer(store: Store, on: string, name: string | undefined): Promise<Container> {
-  const subject = findSubject(store, on, ['image', 'layer']);
+export async function newContainer(store: Store, subject: Subject, name: string | undefined): Promise<Container> {
   const parent = topLayer(subject);
   return await store.createContainer({
     ...(name === undefined ? {} : { name }),
@@ -29,7 +28,8 @@ export function containerCommands(program: Command, context: Context): void {
     .argument('<image>', 'name or id')
     .option('--name <name>', 'a name to call it by')
     .action(async (image: string, options: { name?: string }) => {
-      const container = await newContainer(await context.store(), image, options.name);
+      const store = await context.store();
+      const container = await newContainer(store, findSubject(store, image, ['image', 'layer']), options.name);
       await io.out(`${container.id}\n`);
     });
 

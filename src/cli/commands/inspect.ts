@@ -6,7 +6,7 @@ import { O_NOFOLLOW, O_PATH } from '../../../fs/host/constants.ts';
 import { getXattrIfAny } from '../../../fs/host/xattr.ts';
 import { nameFromText, nameToText } from '../../../fs/name.ts';
 import { UfsError } from '../../errors.ts';
-import { findSubject } from '../../graph/trees.ts';
+import { findSubject, topLayer } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, json, shortId, table } from '../output.ts';
 import { mountedAt } from '../mounted.ts';
@@ -24,12 +24,8 @@ export function inspectCommands(program: Command, context: Context): void {
     .option('--json', 'as JSON')
     .action(async (subject: string | undefined, options: { json?: boolean }) => {
       const store = await context.store({ create: true });
-      const layers = subject === undefined ? store.layers() : chainOf(subject);
-      function chainOf(text: string): ReturnType<typeof store.layers> {
-        const found = findSubject(store, text);
-        const top = found.kind === 'container' ? found.container.parent : found.kind === 'image' ? found.image.layers.at(-1) : found.layer.id;
-        return top === undefined ? [] : store.chain(top);
-      }
+      const top = subject === undefined ? undefined : topLayer(findSubject(store, subject));
+      const layers = subject === undefined ? store.layers() : top === undefined ? [] : store.chain(top);
       if (options.json === true) await io.out(json(layers.map(({ id, parent, diffId, size, ownBytes, archiveSize, created }) => ({ id, parent, diffId, size, ownBytes, archiveSize, created }))));
       else await io.out(table(['ID', 'PARENT', 'SIZE', 'ON DISK', 'CREATED'], layers.map((layer) => [shortId(layer.id), layer.parent === undefined ? '-' : shortId(layer.parent), bytes(layer.size), bytes(layer.ownBytes), age(layer.created)])));
     });

@@ -85,16 +85,14 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const [what, directory] = words;
   if (what === undefined || directory === undefined || words.length > 2) throw new UfsError('UFS_USAGE', 'Cannot mount: give an image or container, and a directory to mount it on');
   if (!context.serving && flags.detach === true) {
-    const socket = await connectToServer(context.socket);
-    if (socket === undefined) await startInBackground(['--root', context.root, 'serve'], '/');
-    else socket.destroy();
+    if (!(await isServed(context))) await startInBackground(['--root', context.root, 'serve'], '/');
     throw new RunInServer(context.socket);
   }
   await context.serve();
   const store = await context.store();
   const subject = findSubject(store, what);
   const target = nameFromText(realDirectory(resolve(io.cwd, directory)));
-  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, what, flags.name);
+  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, subject, flags.name);
   const made = container !== undefined && subject.kind !== 'container';
   const top = topLayer(subject);
   const spec: MountSpec = {
@@ -150,13 +148,7 @@ async function untilUnmounted(context: Context, mounted: Mounted): Promise<void>
 }
 
 async function unmountOne(context: Context, word: string, lazy: boolean): Promise<void> {
-  if (!context.serving) {
-    const socket = await connectToServer(context.socket);
-    if (socket !== undefined) {
-      socket.destroy();
-      throw new RunInServer(context.socket);
-    }
-  }
+  if (!context.serving && (await isServed(context))) throw new RunInServer(context.socket);
   const mounted = context.serving ? findMounted(context, word, (await context.store()).containers()) : undefined;
   if (mounted !== undefined) {
     await context.mounter.unmount(mounted, { lazy });
@@ -166,6 +158,13 @@ async function unmountOne(context: Context, word: string, lazy: boolean): Promis
   const found = findMounts(nameFromText(target)).at(-1);
   if (found?.type !== 'fuse.ufs') throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
   unmount(nameFromText(target), { lazy });
+}
+
+/** Whether some process serves the store. */
+async function isServed(context: Context): Promise<boolean> {
+  const socket = await connectToServer(context.socket);
+  socket?.destroy();
+  return socket !== undefined;
 }
 
 function findMounted(context: Context, word: string, containers: readonly Container[]): Mounted | undefined {

@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { hasCode } from '../../../fs/errno.ts';
-import { shortImageName, fullImageName } from '../../archive/image-name.ts';
+import { shortImageName, tryFullImageName } from '../../archive/image-name.ts';
 import { UfsError } from '../../errors.ts';
 import { findSubject } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
@@ -27,7 +26,7 @@ export function removeCommands(program: Command, context: Context): void {
           await store.removeLayer(subject.layer.id);
           await io.out(`Removed the layer ${shortId(subject.layer.id)}\n`);
         } else {
-          const name = subject.image.names.length > 1 ? subject.image.names.find((candidate) => candidate === asName(text) || shortImageName(candidate) === text) : undefined;
+          const name = subject.image.names.length > 1 ? subject.image.names.find((candidate) => candidate === tryFullImageName(text) || shortImageName(candidate) === text) : undefined;
           if (name !== undefined) {
             await store.untagImage(name);
             await io.out(`Removed the name ${shortImageName(name)}\n`);
@@ -49,13 +48,4 @@ export function removeCommands(program: Command, context: Context): void {
       if (options.json === true) await io.out(json({ layers: layers.map(({ id }) => id), bytes: freed }));
       else await io.out(`Removed ${layers.length} layer${layers.length === 1 ? '' : 's'}, ${bytes(freed)}\n`);
     });
-}
-
-function asName(text: string): string | undefined {
-  try {
-    return fullImageName(text);
-  } catch (error) {
-    if (hasCode(error, 'UFS_IMAGE_NAME', 'UFS_NAME_INVALID', 'UFS_INVALID_NAME')) return undefined;
-    throw error;
-  }
 }
