@@ -13,6 +13,8 @@ export type TreeListing = Map<string, string>;
 export interface TreeOptions {
   /** Leave out the times of these kinds of change; by default mtimes are compared to the nanosecond. */
   mtime?: boolean;
+  /** Of what to tell the inode numbers too. */
+  ino?: (stat: Stat) => boolean;
   /** Names of xattrs to pass over. */
   ignoreXattrs?: RegExp;
 }
@@ -51,6 +53,7 @@ function walk(root: number, name: Name, visit: (directory: number, name: Name, p
 
 function describe(directory: number, name: Name, path: Name, stat: Stat & { devMajor: number; devMinor: number }, inodes: Map<string, string>, options: TreeOptions): string {
   const parts = [`${((stat.mode & S_IFMT) >> 12).toString(8)}:${(stat.mode & 0o7777).toString(8)}`, `${stat.uid}:${stat.gid}`];
+  if (options.ino?.(stat) === true) parts.push(`inode ${stat.ino}`);
   if (options.mtime !== false) parts.push(`${stat.mtimeSec}.${String(stat.mtimeNsec).padStart(9, '0')}`);
   if (!isDirectory(stat)) {
     parts.push(`size ${stat.size}`, `rdev ${stat.rdevMajor}:${stat.rdevMinor}`, `nlink ${stat.nlink}`);

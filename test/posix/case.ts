@@ -6,6 +6,7 @@ import { close, openAt, openPath } from '../../fs/host/at.ts';
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from '../../fs/host/constants.ts';
 import { listDirectory } from '../../fs/host/directory.ts';
 import { mknodAt } from '../../fs/host/make.ts';
+import { inInitialUserNamespace } from '../../fs/host/process.ts';
 import { utimensAt } from '../../fs/host/attributes.ts';
 import type { XattrTarget } from '../../fs/host/xattr.ts';
 import { getXattr, listXattr, removeXattr, setXattr } from '../../fs/host/xattr.ts';
@@ -14,8 +15,10 @@ import { getXattr, listXattr, removeXattr, setXattr } from '../../fs/host/xattr.
 export interface PosixCase {
   /** What is in the directory before: the runner puts it there, in whatever layers. */
   fixture?: Fixture;
-  /** Needs uid 0: other users, devices, ownership, trusted xattrs. */
+  /** Needs uid 0: other users, ownership. In a user namespace its root will do. */
   root?: true;
+  /** Needs the host's root: devices, trusted xattrs, ids no user namespace has. */
+  hostRoot?: true;
   /** Gives a reason where the file system below can't do it at all. */
   run(dir: string): void | string | Promise<void | string>;
 }
@@ -87,6 +90,12 @@ export function writeFixture(fixture: Fixture, root: string, include: (name: str
     for (const [xattr, value] of Object.entries(entry.xattrs ?? {})) xattrs.set(target.latin1Slice(), xattr, value);
     if (entry.mtime !== undefined) utimensAt(AT_FDCWD, target.latin1Slice(), entry.mtime, entry.mtime);
   }
+}
+
+/** Why a case can't run in this process; false: it can. */
+export function cannotRun({ root, hostRoot }: PosixCase): string | false {
+  if ((root === true || hostRoot === true) && process.geteuid?.() !== 0) return 'needs root';
+  return hostRoot === true && !inInitialUserNamespace() ? 'needs the host\'s root' : false;
 }
 
 /** The action throws this errno. */

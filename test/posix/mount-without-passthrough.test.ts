@@ -1,4 +1,4 @@
 import { testOnMounts } from './on-mounts.ts';
 
-// Writeback cache, all data through the server: what a user namespace has.
-testOnMounts('never');
+// Writeback cache, all data through the server.
+testOnMounts({ lower: 'directories', passthrough: 'never' });

@@ -1,3 +1,3 @@
 import { testOnMounts } from './on-mounts.ts';
 
-testOnMounts('auto');
+testOnMounts({ lower: 'directories', passthrough: 'auto' });

@@ -1,23 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { after, test } from 'node:test';
-import { clearUmask } from '../../fs/host/make.ts';
-import { writeFixture } from './case.ts';
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
 import { posixCases } from './cases.ts';
+import { namedTitles } from './deviations.ts';
+import { testOnDirectory } from './on-directory.ts';
 
-clearUmask();
-const base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
-fs.chmodSync(base, 0o755);
-after(() => execFileSync('rm', ['-rf', base]));
+testOnDirectory();
 
-for (const [index, [title, { fixture, root, run }]] of Object.entries(posixCases).entries()) {
-  const skip = root && process.geteuid?.() !== 0 ? 'needs root' : false;
-  test(`host: ${title}`, { skip }, async (t) => {
-    const dir = path.join(base, String(index));
-    writeFixture(fixture ?? {}, dir);
-    const reason = await run(dir);
-    if (typeof reason === 'string') t.skip(reason);
-  });
-}
+test('every deviation is of a case there is', () => {
+  for (const title of namedTitles()) assert.ok(title in posixCases, title);
+});

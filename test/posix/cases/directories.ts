@@ -121,8 +121,8 @@ export const directoryCases: PosixCases = {
       assert.deepEqual(names(dir), ['B', 'a', 'c', 'd']);
     },
   },
-  'all of 5,000 names are listed once while they are removed': {
-    fixture: Object.fromEntries([['many', directory()], ...Array.from({ length: 5000 }, (_, index) => [`many/name-${index}`, file()] as const)]),
+  'all of 1,000 names are listed once while they are removed': {
+    fixture: Object.fromEntries([['many', directory()], ...Array.from({ length: 1000 }, (_, index) => [`many/name-${index}`, file()] as const)]),
     run(dir) {
       const seen = new Set<string>();
       const listing = fs.opendirSync(`${dir}/many`, { bufferSize: 64 });
@@ -132,7 +132,7 @@ export const directoryCases: PosixCases = {
         fs.unlinkSync(`${dir}/many/${entry.name}`);
       }
       listing.closeSync();
-      assert.equal(seen.size, 5000);
+      assert.equal(seen.size, 1000);
       assert.deepEqual(names(`${dir}/many`), []);
       fs.rmdirSync(`${dir}/many`);
     },

@@ -20,7 +20,7 @@ export const nodeCases: PosixCases = {
     },
   },
   'mknod makes devices with any number': {
-    root: true,
+    hostRoot: true,
     run(dir) {
       for (const [name, type, major, minor] of [['null', S_IFCHR, 1, 3], ['disk', S_IFBLK, 8, 17], ['big', S_IFCHR, 4095, 1048575]] as const) {
         mknodAt(AT_FDCWD, `${dir}/${name}`, type | 0o666, major, minor);
@@ -30,7 +30,7 @@ export const nodeCases: PosixCases = {
     },
   },
   'a device there keeps its number when mode, owner and times change': {
-    root: true,
+    hostRoot: true,
     fixture: { null: node(S_IFCHR, 1, 3) },
     run(dir) {
       fs.chmodSync(`${dir}/null`, 0o600);

@@ -36,7 +36,7 @@ export const permissionCases: PosixCases = {
     },
   },
   'owners over 2^31 are kept': {
-    root: true,
+    hostRoot: true,
     fixture: { f: file() },
     run(dir) {
       fs.chownSync(`${dir}/f`, 4_000_000_000, 3_000_000_000);
@@ -194,7 +194,7 @@ export const permissionCases: PosixCases = {
     },
   },
   'a write by root keeps setuid and setgid': {
-    root: true,
+    hostRoot: true,
     fixture: { f: file('x', { mode: 0o6755 }) },
     run(dir) {
       withFile(`${dir}/f`, 'r+', (fd) => fs.writeSync(fd, 'y'));

@@ -128,7 +128,7 @@ const plain: PosixCases = {
     },
   },
   'trusted xattrs are kept on files, directories and symlinks': {
-    root: true,
+    hostRoot: true,
     fixture: { f: file(), d: directory(), l: symlink('f') },
     run(dir) {
       for (const name of ['f', 'd', 'l']) {

@@ -1,0 +1,21 @@
+/** What mounts do otherwise than a plain file system, and why that is accepted: here and nowhere else, each told of in the README's "Differences". */
+const deviations: { titles: readonly string[]; where: RegExp; reason: string }[] = [
+  {
+    titles: ['unlink updates the ctime of a file that has other names'], where: /passthrough (auto|always), files in (the lowest layer|a middle layer|all layers)/,
+    reason: 'the other names are in a lower layer, and a file isn\'t copied up for its ctime',
+  },
+  {
+    titles: ['a descriptor opened for reading before sees what is written after', 'a lock (flock) holds against another descriptor until it is closed'], where: /passthrough always, files in (the lowest layer|a middle layer|all layers)/,
+    reason: 'passthrough=always: who has a lower file open read-only goes on with that file, its data and its locks',
+  },
+];
+
+/** Why a case isn't run on a mount described so; false: it is. */
+export function deviation(title: string, mount: string): string | false {
+  return deviations.find(({ titles, where }) => titles.includes(title) && where.test(mount))?.reason ?? false;
+}
+
+/** Titles that are named, so that one which no case has any more is seen. */
+export function namedTitles(): string[] {
+  return deviations.flatMap(({ titles }) => titles);
+}

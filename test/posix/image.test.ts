@@ -1,0 +1,3 @@
+import { testOnMounts } from './on-mounts.ts';
+
+testOnMounts({ lower: 'image', passthrough: 'auto' });
