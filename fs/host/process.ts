@@ -3,7 +3,8 @@ import { errnoNumber } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { check, cString, failed, lastErrno, libc } from './native.ts';
 
-/** CAP_SYS_ADMIN, CAP_MKNOD … of linux/capability.h. */
+/** CAP_DAC_OVERRIDE, CAP_SYS_ADMIN … of linux/capability.h. */
+export const CAP_DAC_OVERRIDE = 1;
 export const CAP_SYS_ADMIN = 21;
 export const CAP_MKNOD = 27;
 

@@ -214,14 +214,19 @@ export class DirectoryStack implements Layer<StackNode> {
   /** Where a regular file's data is: below it for metadata-only copies. */
   #dataPlace(node: StackNode): Place {
     let place = node.place;
-    if (node.parent === undefined || !this.#search.hasLower(place.layer) || !hasMetacopy(this.#target(place))) return place;
+    if (node.parent === undefined || !this.#isBare(place)) return place;
     const steps = this.#search.below(place, this.#places(node.parent));
     do {
       const next = steps.next(S_IFREG);
       if (next === undefined) throw new FsError('EIO', `Cannot find the data of "${nameToText(place.name)}": its file in a lower layer is gone`);
       place = next;
-    } while (this.#search.hasLower(place.layer) && hasMetacopy(this.#target(place)));
+    } while (this.#isBare(place));
     return place;
+  }
+
+  /** True for a metadata-only copy; one of size 0 lacks nothing. */
+  #isBare(place: Place): boolean {
+    return this.#search.hasLower(place.layer) && hasMetacopy(this.#target(place)) && this.#hostStat(place).size > 0;
   }
 
   #parentDescriptor(place: Place): number {

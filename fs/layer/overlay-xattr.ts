@@ -2,7 +2,7 @@ import type { Name } from '../name.ts';
 import { nameFromBytes } from '../name.ts';
 import { CAP_SYS_ADMIN, hasCapability, inInitialUserNamespace } from '../host/process.ts';
 import type { XattrTarget } from '../host/xattr.ts';
-import { getXattrIfAny, setXattr } from '../host/xattr.ts';
+import { getXattrIfAny, listXattr, removeXattr, setXattr } from '../host/xattr.ts';
 
 /** Where overlayfs, fuse-overlayfs and we keep marks: the first needs CAP_SYS_ADMIN in the initial user namespace. */
 export type XattrNamespace = 'trusted' | 'user';
@@ -17,6 +17,12 @@ export function writableNamespace(): XattrNamespace {
 /** True for marks of an overlay file system: users don't see them, and can't set them. */
 export function isHiddenXattr(name: Name): boolean {
   return NAMESPACES.some((prefix) => name.startsWith(prefix));
+}
+
+/** What a mark is called without its namespace; undefined for other xattrs. */
+export function markOf(name: Name): string | undefined {
+  const prefix = NAMESPACES.find((at) => name.startsWith(at));
+  return prefix === undefined ? undefined : name.slice(prefix.length);
 }
 
 /** Marks of a directory: nothing of lower layers shows in it; or it may hold whiteouts that are regular files. */
@@ -66,4 +72,9 @@ export function readMark(target: XattrTarget, mark: string): Buffer | undefined 
 
 export function writeMark(target: XattrTarget, namespace: XattrNamespace, mark: string, value: Name): void {
   setXattr(target, `${namespace}.overlay.${mark}`, Buffer.from(value, 'latin1'));
+}
+
+/** Takes a mark away in every namespace. */
+export function removeMark(target: XattrTarget, mark: string): void {
+  for (const name of listXattr(target)) if (markOf(name) === mark) removeXattr(target, name);
 }

@@ -5,9 +5,8 @@ import type { HostStat } from '../host/at.ts';
 import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH, RENAME_EXCHANGE } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
-import { mkdirAt } from '../host/make.ts';
-import type { XattrTarget } from '../host/xattr.ts';
-import { getXattrIfAny, listXattr } from '../host/xattr.ts';
+import { mkdirAt, mknodAt } from '../host/make.ts';
+import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
 import { LinkIndex } from './link-index.ts';
 import { isOpaqueDirectory, isWhiteoutFile, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice, makeWhiteout, probeSpelling, whiteoutName, type WhiteoutSpelling } from './whiteout.ts';
@@ -32,14 +31,7 @@ export interface UpperEntry {
   ino: number;
 }
 
-/** Where an upper file was copied from: its inode number there, and its key in the link index if it had several names. */
-export interface Origin {
-  ino: number;
-  key?: Name;
-}
-
 const NOTHING: UpperFound = { at: 'nothing' };
-const ORIGIN = 'ufs_origin';
 
 /** The writable directory of a union, in overlayfs's format, and the work directory beside it. Directories are given as descriptors. */
 export class UpperTree {
@@ -49,18 +41,25 @@ export class UpperTree {
   readonly index: LinkIndex;
   readonly namespace: XattrNamespace;
   readonly spelling: WhiteoutSpelling;
+  /** Files are copied up without their data where that will do. */
+  readonly metacopy: boolean;
   #temporaries = 0;
 
-  /** `readOnly`: only to look, also while another uses it: the work directory isn't emptied. `whiteouts`: how to write them, else as the host allows. */
-  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean; whiteouts?: WhiteoutSpelling } = {}) {
+  /**
+   * `readOnly`: only to look, also while another uses it: the work directory isn't emptied. `whiteouts`: how to write them, else as the host allows.
+   * `metacopy`: copy files up without data, where the host can hold the mark of such a copy.
+   */
+  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean; whiteouts?: WhiteoutSpelling; metacopy?: boolean } = {}) {
     const open = (at: Name | number): number => (typeof at === 'number' ? reopen(at, O_PATH | O_DIRECTORY) : openPath(at, O_PATH | O_DIRECTORY));
     this.root = open(directory);
     const outer = open(work);
+    this.namespace = writableNamespace();
     try {
       if (how.readOnly === true) {
         this.work = reopen(outer, O_PATH | O_DIRECTORY);
         this.index = new LinkIndex(outer, { readOnly: true });
         this.spelling = 'device';
+        this.metacopy = false;
       } else {
         mkdirIfMissing(outer, 'work');
         this.work = openAt(outer, 'work', O_PATH | O_DIRECTORY);
@@ -72,11 +71,11 @@ export class UpperTree {
         this.index = new LinkIndex(outer, { readOnly: false });
         this.index.sweep();
         this.spelling = how.whiteouts ?? probeSpelling(this.work);
+        this.metacopy = how.metacopy === true && canMark(this.work, this.namespace);
       }
     } finally {
       close(outer);
     }
-    this.namespace = writableNamespace();
   }
 
   readMarks(directory: number): DirectoryMarks {
@@ -210,23 +209,6 @@ export class UpperTree {
     }
   }
 
-  readOrigin(target: XattrTarget): Origin | undefined {
-    const names = listXattr(target);
-    const name = names.find((at) => at.endsWith(ORIGIN));
-    if (name === undefined) return undefined;
-    const [ino, key] = (getXattrIfAny(target, name)?.latin1Slice() ?? '').split(' ');
-    return ino === undefined || !/^\d+$/.test(ino) ? undefined : { ino: Number(ino), ...(key === undefined ? {} : { key }) };
-  }
-
-  /** Where the file's type or the file system can't have the xattr, the inode number lasts as long as the mount. */
-  writeOrigin(target: XattrTarget, origin: Origin): void {
-    try {
-      writeMark(target, this.namespace, ORIGIN, origin.key === undefined ? String(origin.ino) : `${origin.ino} ${origin.key}`);
-    } catch (error) {
-      if (!hasCode(error, 'EPERM', 'EOPNOTSUPP')) throw error;
-    }
-  }
-
   close(): void {
     this.index.close();
     close(this.work);
@@ -239,6 +221,22 @@ function mkdirIfMissing(directory: number, name: Name): void {
     mkdirAt(directory, name, 0o700);
   } catch (error) {
     if (!hasCode(error, 'EEXIST')) throw error;
+  }
+}
+
+/** True where files can have marks, and lose them again: the user namespace's need the right to write the file. */
+function canMark(directory: number, namespace: XattrNamespace): boolean {
+  if (!hasCapability(CAP_DAC_OVERRIDE)) return false;
+  const probe = '#mark';
+  mknodAt(directory, probe, S_IFREG | 0o600);
+  try {
+    writeMark({ directory, name: probe }, namespace, 'metacopy', '');
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EOPNOTSUPP', 'EPERM')) return false;
+    throw error;
+  } finally {
+    unlinkAt(directory, probe);
   }
 }
 

@@ -1,28 +1,45 @@
 import { FsError, hasCode } from '../errno.ts';
-import type { Name } from '../name.ts';
+import { joinName, type Name } from '../name.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
 import { close, linkFd, openAt, statAt } from '../host/at.ts';
 import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
-import { O_CREAT, O_EXCL, O_PATH, O_RDONLY, O_RDWR } from '../host/constants.ts';
+import { O_CREAT, O_EXCL, O_PATH, O_RDWR } from '../host/constants.ts';
 import { copyData } from '../host/copy.ts';
-import { fsync } from '../host/file.ts';
+import { fsync, truncateFd } from '../host/file.ts';
 import { mkdirAt, mknodAt, symlinkAt } from '../host/make.ts';
 import { setXattr } from '../host/xattr.ts';
+import { writeOrigin } from '../layer/file-marks.ts';
+import { isHiddenXattr, writeMark } from '../layer/overlay-xattr.ts';
 import type { UpperTree } from '../layer/upper.ts';
+import { copyDataUp, emptyCopy, freeOfName, INLINE, switchHandles } from './copy-data-up.ts';
 import { inodeKey, type Union } from './state.ts';
 import type { Node } from './node.ts';
 
-/** Files up to this size are copied at once: asking a helper thread costs more. */
-const INLINE = 256 * 1024;
+/**
+ * What is needed of a file in the upper: all of it; its metadata; that, and to have any name; or all but its data, which is about to be truncated. For what
+ * isn't a regular file they are the same.
+ */
+export type Need = 'data' | 'metadata' | 'name' | 'empty';
 
 /**
- * Brings a file to the upper, its directories first. undefined: it is there now. A promise: a helper thread copies its data; what follows must be looked at
- * anew when it settles (`afterCopyUp` does). `empty`: the data is about to be truncated, so it isn't copied. A failure leaves the union as it was.
+ * Brings what is needed of a file to the upper, its directories first. undefined: it is there now. A promise: a helper thread copies its data; what follows
+ * must be looked at anew when it settles (`afterCopyUp` does). A failure leaves the union as it was.
  */
-export function copyUp(union: Union, node: Node, how: { empty?: boolean } = {}): Promise<void> | undefined {
-  if (node.upper) return undefined;
-  const upper = union.writable();
+export function copyUp(union: Union, node: Node, need: Need): Promise<void> | undefined {
   if (node.copyUp !== undefined) return node.copyUp;
+  if (!node.upper) {
+    const pending = copyFileUp(union, node, need);
+    if (pending !== undefined) return pending;
+  }
+  if (node.data === undefined || need === 'metadata') return undefined;
+  if (need === 'name') return freeOfName(union, node);
+  if (need === 'data') return copyDataUp(union, node);
+  emptyCopy(union, node);
+  return undefined;
+}
+
+function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undefined {
+  const upper = union.writable();
   if (node.links.length > 0) copyUpDirectory(union, node.links[0].parent);
   if (node.type === S_IFDIR) {
     copyUpDirectory(union, node);
@@ -30,13 +47,13 @@ export function copyUp(union: Union, node: Node, how: { empty?: boolean } = {}):
   }
   const stat = union.lower.stat(node.lower);
   const temporary = upper.temporaryName();
-  if (node.type !== S_IFREG || how.empty === true || stat.size <= INLINE || union.options.helpers === undefined) {
-    build(union, node, stat, temporary, (from, to) => {
-      if (how.empty === true) return;
-      copyData(from, to, stat.size);
-      if (union.options.volatile !== true && stat.size > 0) fsync(to);
+  const bare = upper.metacopy && node.type === S_IFREG && stat.size > 0 && (need === 'metadata' || need === 'name');
+  if (node.type !== S_IFREG || bare || need === 'empty' || stat.size <= INLINE || union.options.helpers === undefined) {
+    build(union, node, stat, temporary, (to) => {
+      if (bare) markBare(upper, to, stat.size);
+      else if (need !== 'empty' && stat.size > 0) copyAll(union, node, to, stat.size);
     });
-    finish(union, node, stat, temporary);
+    finish(union, node, stat, { temporary, bare });
     return undefined;
   }
   node.copyUp = copyUpLater(union, node, stat, temporary);
@@ -44,9 +61,25 @@ export function copyUp(union: Union, node: Node, how: { empty?: boolean } = {}):
 }
 
 /** Does `operation` now, or from its start once the file is in the upper. */
-export function afterCopyUp<T>(union: Union, node: Node, operation: () => T | Promise<T>, how: { empty?: boolean } = {}): T | Promise<T> {
-  const pending = copyUp(union, node, how);
+export function afterCopyUp<T>(union: Union, node: Node, need: Need, operation: () => T | Promise<T>): T | Promise<T> {
+  const pending = copyUp(union, node, need);
   return pending === undefined ? operation() : pending.then(operation);
+}
+
+/** The mark comes first, while we certainly may write to the file. */
+function markBare(upper: UpperTree, to: number, size: number): void {
+  writeMark(to, upper.namespace, 'metacopy', '');
+  truncateFd(to, size);
+}
+
+function copyAll(union: Union, node: Node, to: number, size: number): void {
+  const from = union.lower.open(node.lower);
+  try {
+    copyData(from, to, size);
+    if (union.options.volatile !== true) fsync(to);
+  } finally {
+    close(from);
+  }
 }
 
 async function copyUpLater(union: Union, node: Node, stat: Stat, temporary: Name): Promise<void> {
@@ -62,7 +95,7 @@ async function copyUpLater(union: Union, node: Node, stat: Stat, temporary: Name
       } finally {
         close(to);
       }
-      finish(union, node, stat, temporary);
+      finish(union, node, stat, { temporary, bare: false });
     } finally {
       close(from);
     }
@@ -88,27 +121,20 @@ export function copyUpDirectory(union: Union, directory: Node): void {
     const stat = union.lower.stat(node.lower);
     const temporary = upper.temporaryName();
     build(union, node, stat, temporary, () => undefined);
-    finish(union, node, stat, temporary);
+    finish(union, node, stat, { temporary, bare: false });
     node.marks = { opaque: false, whiteoutFiles: false, aufs: false };
   }
 }
 
 /** Makes the copy in the work directory; leaves nothing there where it fails. */
-function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (from: number, to: number) => void): void {
+function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to: number) => void): void {
   const { work } = union.writable();
   try {
     switch (node.type) {
       case S_IFREG: {
         const to = openAt(work, temporary, O_RDWR | O_CREAT | O_EXCL, 0o600);
         try {
-          if (stat.size > 0) {
-            const from = union.lower.open(node.lower);
-            try {
-              fill(from, to);
-            } finally {
-              close(from);
-            }
-          }
+          fill(to);
           dress(union, node, stat, to);
         } finally {
           close(to);
@@ -143,7 +169,8 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
   for (const name of union.lower.listXattr(node.lower)) {
     const value = union.lower.getXattr(node.lower, name);
-    if (value === undefined) continue;
+    // Marks in an archive are nobody's, but would be ours here.
+    if (value === undefined || isHiddenXattr(name)) continue;
     try {
       setXattr(fd, name, value);
     } catch (error) {
@@ -153,13 +180,13 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   }
   if (node.type !== S_IFDIR) {
     const key = node.linkKey;
-    union.writable().writeOrigin(fd, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
+    writeOrigin(fd, union.writable().namespace, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
   }
   utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
 }
 
 /** Moves the finished copy to its place, which may have changed since it was begun, and makes the node one of the upper. */
-function finish(union: Union, node: Node, stat: Stat, temporary: Name): void {
+function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { temporary: Name; bare: boolean }): void {
   const upper = union.writable();
   try {
     if (node.links.length === 0) node.orphan = openAt(upper.work, temporary, O_PATH);
@@ -173,11 +200,18 @@ function finish(union: Union, node: Node, stat: Stat, temporary: Name): void {
     throw error;
   }
   node.upper = true;
+  if (bare) node.data = { path: lowerPath(node), redirected: false };
   const { times } = node;
   node.times = undefined;
   if (times?.mtimeSec !== undefined) union.withDescriptor(node, (fd) => utimensFd(fd, undefined, { sec: times.mtimeSec as number, nsec: times.mtimeNsec as number }));
   if (node.linkKey !== undefined) union.table.setKey(node, inodeKey(union.hostStat(node)));
-  switchHandles(union, node);
+  if (!bare) switchHandles(union, node);
+}
+
+/** A file of the lower only has the names it has there. */
+function lowerPath(node: Node): Name | undefined {
+  const link = node.links.find(({ parent }) => parent.lowerPath !== undefined);
+  return link === undefined ? undefined : joinName(link.parent.lowerPath as Name, link.name);
 }
 
 /** A file with several names in the lower also gets its link in the index, before any name: after a crash all names are still one file. */
@@ -211,17 +245,6 @@ function place(union: Union, node: Node, temporary: Name): void {
 /** Sets a directory's times back to what they were before something was done in it that users don't see. */
 export function restoreTimes(directory: number, before: Stat): void {
   utimensAt(directory, '.', { sec: before.atimeSec, nsec: before.atimeNsec }, { sec: before.mtimeSec, nsec: before.mtimeNsec });
-}
-
-/** Reads through files opened before must see what is written from now on. Those passed through to the kernel can't be moved (see `open`). */
-function switchHandles(union: Union, node: Node): void {
-  for (const handle of node.handles ?? []) {
-    if (handle.passthrough || handle.fd === undefined || handle.upper) continue;
-    const fd = union.openUpper(node, O_RDONLY);
-    close(handle.fd);
-    handle.fd = fd;
-    handle.upper = true;
-  }
 }
 
 /** Gives a name that is only in the lower, of a file that was copied up by another, its link in the upper. */

@@ -1,11 +1,12 @@
 import type { Name } from '../name.ts';
 import { joinName } from '../name.ts';
-import { isDirectory, S_IFDIR, S_IFMT } from '../stat.ts';
-import type { HostStat } from '../host/at.ts';
+import { isDirectory, isRegular, S_IFDIR, S_IFMT, type Stat } from '../stat.ts';
+import { type HostStat, statAt } from '../host/at.ts';
 import type { Layer } from '../layer/layer.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { readRedirect } from '../layer/overlay-xattr.ts';
-import type { DirectoryMarks, Origin, UpperTree } from '../layer/upper.ts';
+import { type FileMarks, type Origin, readFileMarks, type SavedAttributes, withSaved } from '../layer/file-marks.ts';
+import type { DirectoryMarks, UpperTree } from '../layer/upper.ts';
 import { AUFS_PREFIX } from '../layer/whiteout.ts';
 
 /** The two sides of a union. */
@@ -14,7 +15,7 @@ export interface Sides {
   readonly lower: Layer;
 }
 
-/** A directory that is in the lower: the layer's handle, and its path there, which redirects are written with. */
+/** A directory (or the data of a file) that is in the lower: the layer's handle, and its path there, which redirects are written with. */
 export interface LowerDirectory {
   node: unknown;
   path: Name;
@@ -26,14 +27,29 @@ export interface DirectorySides {
   lower: LowerDirectory | undefined;
 }
 
+/** The lower file that has the data of a metadata-only copy. */
+export interface LowerData {
+  /** undefined where it is missing. */
+  node: unknown;
+  path: Name;
+  /** The copy says so itself: it may have any name. */
+  redirected: boolean;
+}
+
+/** A file in the upper that isn't wholly there, or may not be. */
+export interface PartialCopy {
+  data?: LowerData;
+  saved?: SavedAttributes;
+}
+
 /** What a name is. */
 export type Found =
   /** In the upper. `lower`: what a directory is merged with. */
-  | { at: 'upper'; stat: HostStat; origin: Origin | undefined; lower: LowerDirectory | undefined }
-  /** Only in the lower. `path`: of a directory. */
+  | ({ at: 'upper'; stat: HostStat; origin: Origin | undefined; lower: LowerDirectory | undefined } & PartialCopy)
+  /** Only in the lower. */
   | { at: 'lower'; node: unknown; path: Name }
   /** In the lower by this name, but its inode was copied up by another name: `key` of the link index. */
-  | { at: 'linked'; node: unknown; key: Name }
+  | ({ at: 'linked'; node: unknown; key: Name } & PartialCopy)
   | { at: 'whiteout' }
   | { at: 'nowhere' };
 
@@ -50,7 +66,12 @@ export function resolve(sides: Sides, directory: DirectorySides, name: Name): Fo
     if (found.at === 'whiteout') return WHITEOUT;
     if (found.at === 'file') {
       const target = { directory: fd, name };
-      if (!isDirectory(found.stat)) return { at: 'upper', stat: found.stat, origin: upper.readOrigin(target), lower: undefined };
+      if (!isDirectory(found.stat)) {
+        const marks = readFileMarks(target);
+        const partial = partialCopy(sides, directory, name, found.stat, marks);
+        const stat = partial?.saved === undefined ? found.stat : withSaved(found.stat, partial.saved);
+        return { at: 'upper', stat, origin: marks.origin, lower: undefined, ...partial };
+      }
       return { at: 'upper', stat: found.stat, origin: undefined, lower: found.hides ? undefined : mergedWith(sides, directory, target) };
     }
   }
@@ -58,7 +79,19 @@ export function resolve(sides: Sides, directory: DirectorySides, name: Name): Fo
   const node = sides.lower.lookup(directory.lower.node, name);
   if (node === undefined) return NOWHERE;
   const key = linkedKey(sides, node);
-  return key === undefined ? { at: 'lower', node, path: joinName(directory.lower.path, name) } : { at: 'linked', node, key };
+  if (key === undefined) return { at: 'lower', node, path: joinName(directory.lower.path, name) };
+  const { index } = sides.upper as UpperTree;
+  const copy = { directory: index.directory, name: key };
+  return { at: 'linked', node, key, ...partialCopy(sides, directory, name, statAt(copy.directory, copy.name), readFileMarks(copy)) };
+}
+
+/** A copy of size 0 lacks nothing: so it is whole as soon as it is truncated, whenever its mark goes. */
+function partialCopy(sides: Sides, parent: DirectorySides, name: Name, stat: Stat, marks: FileMarks): PartialCopy | undefined {
+  if (!marks.metacopy || !isRegular(stat) || stat.size === 0) return undefined;
+  const { redirect, saved } = marks;
+  const found = redirect === undefined ? below(sides, parent.lower, name, isRegular) : followRedirect(sides, parent, redirect, isRegular);
+  const data = { node: found?.node, path: found?.path ?? '', redirected: redirect !== undefined };
+  return { data, ...(saved === undefined ? {} : { saved }) };
 }
 
 function linkedKey(sides: Sides, node: unknown): Name | undefined {
@@ -73,23 +106,26 @@ function linkedKey(sides: Sides, node: unknown): Name | undefined {
 /** The lower directory that shows through a directory of the upper. */
 function mergedWith(sides: Sides, parent: DirectorySides, target: { directory: number; name: Name }): LowerDirectory | undefined {
   const redirect = readRedirect(target);
-  const lower = redirect === undefined ? below(sides, parent.lower, target.name) : followRedirect(sides, parent, redirect);
+  const lower = redirect === undefined ? below(sides, parent.lower, target.name, isDirectory) : followRedirect(sides, parent, redirect, isDirectory);
   // The mark costs three calls: only where there is something to hide.
   return lower === undefined || (sides.upper as UpperTree).isOpaque(target) ? undefined : lower;
 }
 
-function below(sides: Sides, parent: LowerDirectory | undefined, name: Name): LowerDirectory | undefined {
+type IsWanted = (stat: Stat) => boolean;
+
+function below(sides: Sides, parent: LowerDirectory | undefined, name: Name, isWanted: IsWanted): LowerDirectory | undefined {
   if (parent === undefined) return undefined;
   const node = sides.lower.lookup(parent.node, name);
-  return node !== undefined && isDirectory(sides.lower.stat(node)) ? { node, path: joinName(parent.path, name) } : undefined;
+  return node !== undefined && isWanted(sides.lower.stat(node)) ? { node, path: joinName(parent.path, name) } : undefined;
 }
 
-function followRedirect(sides: Sides, parent: DirectorySides, redirect: Name): LowerDirectory | undefined {
-  if (!redirect.startsWith('/')) return redirect.includes('/') ? undefined : below(sides, parent.lower, redirect);
+function followRedirect(sides: Sides, parent: DirectorySides, redirect: Name, isWanted: IsWanted): LowerDirectory | undefined {
+  if (!redirect.startsWith('/')) return redirect.includes('/') ? undefined : below(sides, parent.lower, redirect, isWanted);
+  const names = redirect.slice(1).split('/');
   let at: LowerDirectory | undefined = { node: sides.lower.root, path: '' };
-  for (const name of redirect.slice(1).split('/')) {
+  for (const [index, name] of names.entries()) {
     if (name === '' || name === '.' || name === '..') return undefined;
-    at = below(sides, at, name);
+    at = below(sides, at, name, index === names.length - 1 ? isWanted : isDirectory);
   }
   return at;
 }

@@ -6,6 +6,7 @@ import { O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
 import { getXattrIfAny, listXattr as hostList, type XattrTarget } from '../host/xattr.ts';
 import type { Layer, LayerEntry } from '../layer/layer.ts';
+import { CAPABILITY, type SavedAttributes, withSaved } from '../layer/file-marks.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { isHiddenXattr } from '../layer/overlay-xattr.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
@@ -18,6 +19,10 @@ export interface MergedNode extends Located {
   readonly orphan: undefined;
   readonly type: number;
   readonly upper: boolean;
+  /** Of a metadata-only copy: its data is that of `lower`. */
+  readonly bare: boolean;
+  /** Attributes a crash left changed. */
+  readonly saved: SavedAttributes | undefined;
   readonly lower: unknown;
   readonly lowerPath: Name | undefined;
   readonly ino: number | undefined;
@@ -43,7 +48,7 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
     this.upper = new UpperTree(options.upper.directory, options.upper.work, { readOnly: true });
     this.#descriptors = new DirectoryDescriptors(this.upper.root, 256);
     const marks = this.upper.readMarks(this.upper.root);
-    const common = { links: [], orphan: undefined, type: S_IFDIR, upper: true, ino: undefined, linkKey: undefined, marks };
+    const common = { links: [], orphan: undefined, type: S_IFDIR, upper: true, bare: false, saved: undefined, ino: undefined, linkKey: undefined, marks };
     this.root = marks.opaque ? { ...common, lower: undefined, lowerPath: undefined } : { ...common, lower: this.lower.root, lowerPath: '' };
   }
 
@@ -68,7 +73,9 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
       return left === undefined ? stat : { ...stat, nlink: left };
     }
     const target = this.#target(node);
-    const stat: Stat = { ...(typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name)) };
+    let stat: Stat = { ...(typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name)) };
+    if (node.saved !== undefined) stat = withSaved(stat, node.saved);
+    if (node.bare && node.lower !== undefined) stat.blocks = this.lower.stat(node.lower).blocks;
     if (node.ino !== undefined) stat.ino = node.ino;
     if (linkKey !== undefined) stat.nlink += (this.upper.index.left(linkKey) ?? 0) - 1;
     else if (node.type === S_IFDIR && node.lower !== undefined) stat.nlink = 1;
@@ -88,23 +95,30 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
   }
 
   listXattr(node: MergedNode): Name[] {
-    return node.upper ? hostList(this.#target(node)).filter((name) => !isHiddenXattr(name)) : this.lower.listXattr(node.lower);
+    if (!node.upper) return this.lower.listXattr(node.lower);
+    const names = hostList(this.#target(node)).filter((name) => !isHiddenXattr(name));
+    return node.saved?.capability === undefined || names.includes(CAPABILITY) ? names : [...names, CAPABILITY];
   }
 
   getXattr(node: MergedNode, name: Name): Buffer | undefined {
     if (!node.upper) return this.lower.getXattr(node.lower, name);
-    return isHiddenXattr(name) ? undefined : getXattrIfAny(this.#target(node), name);
+    if (isHiddenXattr(name)) return undefined;
+    return (name === CAPABILITY ? node.saved?.capability : undefined) ?? getXattrIfAny(this.#target(node), name);
   }
 
   open(node: MergedNode): number {
     if (!node.upper) return this.lower.open(node.lower);
     if (node.type !== S_IFREG) throw new FsError('EINVAL', 'Cannot open a file of a layer: not a regular one');
+    if (node.bare) {
+      if (node.lower === undefined) throw new FsError('EIO', 'Cannot open a file of a layer: the lower file that has its data is missing');
+      return this.lower.open(node.lower);
+    }
     const { directory, name } = this.#target(node) as { directory: number; name: Name };
     return openAt(directory, name, O_RDONLY);
   }
 
   isElf(node: MergedNode): boolean {
-    if (!node.upper) return this.lower.isElf(node.lower);
+    if (!node.upper || (node.bare && node.lower !== undefined)) return this.lower.isElf(node.lower);
     if (node.type !== S_IFREG) return false;
     const fd = this.open(node);
     try {
@@ -136,21 +150,21 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
       case 'whiteout':
         return undefined;
       case 'upper': {
-        const { stat, origin, lower } = found;
+        const { stat, origin, lower, data, saved } = found;
         const linkKey = origin?.key !== undefined && this.upper.index.has(origin.key) ? origin.key : undefined;
         const ino = lower === undefined ? origin?.ino : this.lower.stat(lower.node).ino;
-        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, lower: lower?.node, lowerPath: lower?.path, ino, linkKey };
+        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, bare: data !== undefined, saved, lower: (data ?? lower)?.node, lowerPath: lower?.path, ino, linkKey };
       }
       case 'linked': {
         const stat = this.lower.stat(found.node);
-        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, lower: undefined, lowerPath: undefined, ino: stat.ino, linkKey: found.key };
+        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, bare: found.data !== undefined, saved: found.saved, lower: found.data?.node, lowerPath: undefined, ino: stat.ino, linkKey: found.key };
       }
       case 'lower': {
         const stat = this.lower.stat(found.node);
         const type = stat.mode & S_IFMT;
         const linkKey = type !== S_IFDIR && stat.nlink > 1 && !this.upper.index.isEmpty ? LinkIndex.key(this.lower.identity(found.node)) : undefined;
         const lowerPath = type === S_IFDIR ? found.path : undefined;
-        return { ...common, links: [...common.links], type, upper: false, lower: found.node, lowerPath, ino: stat.ino, linkKey };
+        return { ...common, links: [...common.links], type, upper: false, bare: false, saved: undefined, lower: found.node, lowerPath, ino: stat.ino, linkKey };
       }
     }
   }

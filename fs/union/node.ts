@@ -1,5 +1,6 @@
 import type { Name } from '../name.ts';
 import type { Stat } from '../stat.ts';
+import type { SavedAttributes } from '../layer/file-marks.ts';
 import type { DirectoryMarks } from '../layer/upper.ts';
 import type { FileHandle } from './handles.ts';
 import type { LowerDirectory } from './merge.ts';
@@ -23,6 +24,13 @@ export interface Node {
   links: Link[];
   /** The file is in the upper; else only in the lower. */
   upper: boolean;
+  /**
+   * Of a metadata-only copy in the upper, whose data is that of `lower`: its path there (undefined where no name leads to it any more), and whether the copy
+   * says so itself, by which it is found whatever it is called.
+   */
+  data: { path: Name | undefined; redirected: boolean } | undefined;
+  /** Of a metadata-only copy data is being copied into, which shows these meanwhile. */
+  saved: SavedAttributes | undefined;
   /** The layer's handle: of a file in the lower (also once it was copied up), or of what an upper directory is merged with. */
   lower: unknown;
   /** A directory's, where `lower` is. */
@@ -51,7 +59,7 @@ export interface Node {
   /** Known not to have setuid, setgid: a write needn't look. */
   unprivileged: boolean;
   copyUp: Promise<void> | undefined;
-  /** Times of a removed lower file, which isn't copied up for them. */
+  /** What is shown of a removed lower file that isn't copied up for it: times, or all that its copy had. */
   times: Partial<Stat> | undefined;
   /** What the table finds it by besides its id. */
   keys: string[] | undefined;
@@ -59,7 +67,7 @@ export interface Node {
 
 export function newNode(id: number, type: number): Node {
   return {
-    id, type, links: [], upper: false, lower: undefined, lowerPath: undefined, ino: undefined, linkKey: undefined, lookups: 0, busy: 0, children: undefined,
+    id, type, links: [], upper: false, data: undefined, saved: undefined, lower: undefined, lowerPath: undefined, ino: undefined, linkKey: undefined, lookups: 0, busy: 0, children: undefined,
     marks: undefined, defaultAcl: undefined, orphan: undefined, removed: false, handles: undefined, backing: undefined, stalePages: false, unprivileged: false, copyUp: undefined,
     times: undefined, keys: undefined,
   };

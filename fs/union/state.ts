@@ -9,6 +9,7 @@ import { O_PATH } from '../host/constants.ts';
 import { statfs, type HostStatfs } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer } from '../layer/layer.ts';
+import { forgetSaved, putBack, withSaved } from '../layer/file-marks.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
 import type { WhiteoutSpelling } from '../layer/whiteout.ts';
@@ -16,7 +17,7 @@ import { DirectoryDescriptors } from './directory-descriptors.ts';
 import { Handles } from './handles.ts';
 import type { Helpers } from './helpers.ts';
 import { perform, type Job } from './job.ts';
-import { type DirectorySides, type Found, resolve, type Sides } from './merge.ts';
+import { type DirectorySides, type Found, type PartialCopy, resolve, type Sides } from './merge.ts';
 import { lowerDirectory, type Node } from './node.ts';
 import { NodeTable } from './node-table.ts';
 
@@ -25,9 +26,10 @@ export interface UnionOptions {
   lower: Layer;
   /**
    * Where changes go: a directory, and an empty one beside it (same file system) to build things in. Paths or descriptors. Whiteouts are written as the host
-   * allows unless told. Absent: a read-only mount.
+   * allows unless told. `metacopy`: where owner, mode, times, xattrs or names of a file change, its data stays in the lower (only ufs and overlayfs with
+   * metacopy=on understand that). Absent: a read-only mount.
    */
-  upper?: { directory: Name | number; work: Name | number; whiteouts?: WhiteoutSpelling };
+  upper?: { directory: Name | number; work: Name | number; whiteouts?: WhiteoutSpelling; metacopy?: boolean };
   /** Threads for long work, shared by the mounts of a server (`new Helpers({ wakeFd: server.wakeFd })`, `onWake: () => helpers.drain()`). Absent: all work is done at once. */
   helpers?: Helpers;
   /** Which files the kernel reads and writes without us; 'auto' unless told. */
@@ -111,7 +113,21 @@ export class Union implements Sides {
       close(node.orphan);
       node.orphan = undefined;
     }
+    if (found.at !== 'lower') this.#enterPartial(node, found);
     return node;
+  }
+
+  #enterPartial(node: Node, { data, saved }: PartialCopy): void {
+    // While data is being copied into it, the node knows better.
+    if (node.copyUp !== undefined || !node.upper || data === undefined) return;
+    node.lower = data.node;
+    node.data = { path: data.path, redirected: data.redirected };
+    if (saved === undefined) return;
+    // A crash cut the copying short.
+    this.withDescriptor(node, (fd) => {
+      putBack(fd, saved);
+      forgetSaved(fd);
+    });
   }
 
   #upperNode(found: Found & { at: 'upper' }): Node {
@@ -183,6 +199,17 @@ export class Union implements Sides {
     }
   }
 
+  /** True where a file's data is in the upper: always, once it is. */
+  hasData(node: Node): boolean {
+    return node.upper && node.data === undefined;
+  }
+
+  /** Opens what is in the lower of a file: all of it, or its data. */
+  openLower(node: Node): number {
+    if (node.lower === undefined) throw new FsError('EIO', `Cannot open node ${node.id}: the lower file that has its data is missing`);
+    return this.lower.open(node.lower);
+  }
+
   hostStat(node: Node): HostStat {
     const target = this.target(node);
     return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
@@ -196,7 +223,9 @@ export class Union implements Sides {
       else if (node.removed) stat.nlink = 0;
       return stat;
     }
-    const stat: Stat = { ...(known ?? this.hostStat(node)) };
+    let stat: Stat = { ...(known ?? this.hostStat(node)) };
+    if (node.saved !== undefined) stat = withSaved(stat, node.saved);
+    if (node.data !== undefined && node.lower !== undefined) stat.blocks = this.lower.stat(node.lower).blocks;
     if (node.ino !== undefined) stat.ino = node.ino;
     if (node.linkKey !== undefined) {
       const { index } = this.upper as UpperTree;

@@ -32,6 +32,8 @@ export function overlayMount(option: string, target: string, cwd: string, passth
     const equals = word.indexOf('=');
     const [name, value] = equals === -1 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
     if (value !== undefined && ['lowerdir', 'upperdir', 'workdir'].includes(name)) values.set(name, value);
+    // fuse-overlayfs shows files that have no data of their own as empty: only who asks gets them.
+    else if (name === 'metacopy' && (value === 'on' || value === 'off')) values.set(name, value);
     else if (name === 'ro') spec.mount.readonly = true;
     else if (name === 'volatile') spec.volatile = true;
     else if (name in FLAGS) spec.mount[FLAGS[name as keyof typeof FLAGS]] = true;
@@ -41,6 +43,8 @@ export function overlayMount(option: string, target: string, cwd: string, passth
   if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=`);
   if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
   spec.lower = { kind: 'directories', paths: splitEscaped(lower, ':').map((path) => nameFromText(resolve(cwd, path))) };
-  if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) spec.upper = { directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)) };
+  if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) {
+    spec.upper = { directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)), metacopy: values.get('metacopy') === 'on' };
+  }
   return { spec, unknown };
 }

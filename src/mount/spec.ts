@@ -6,7 +6,7 @@ export interface MountSpec {
   target: Name;
   lower: { kind: 'directories'; paths: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Absent: a read-only mount. */
-  upper?: { directory: Name; work: Name };
+  upper?: { directory: Name; work: Name; metacopy?: boolean };
   passthrough: PassthroughMode;
   volatile?: boolean;
   mount: MountOptions;

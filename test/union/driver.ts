@@ -43,6 +43,7 @@ export class Scratch {
 
 export interface DriverOptions extends Partial<UnionOptions> {
   whiteouts?: WhiteoutSpelling;
+  metacopy?: boolean;
   /** Keeps a number of nodes known, as a kernel's cache does. */
   remembers?: boolean;
 }
@@ -57,9 +58,9 @@ export class Driver {
 
   constructor(scratch: Scratch, options: DriverOptions = {}, kernel: Partial<Kernel> = {}) {
     this.layer = new DirectoryStack([nameFromText(scratch.lower)]);
-    const { whiteouts, remembers, ...rest } = options;
+    const { whiteouts, metacopy = false, remembers, ...rest } = options;
     this.#remembers = remembers === true;
-    const upper = { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work), ...(whiteouts === undefined ? {} : { whiteouts }) };
+    const upper = { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work), metacopy, ...(whiteouts === undefined ? {} : { whiteouts }) };
     this.fs = new UnionFs({ lower: this.layer, upper, ...rest } as UnionOptions);
     this.fs.attach({
       passthrough: false, writebackCache: false, openBacking: () => 1, closeBacking: () => undefined, invalidateNode: () => undefined,

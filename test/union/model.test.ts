@@ -92,7 +92,7 @@ function isImpossible(describe: string): boolean {
   return `${to}/`.startsWith(`${from}/`) || `${from}/`.startsWith(`${to}/`);
 }
 
-const VARIANTS: Record<string, DriverOptions> = { '': {}, ', known nodes': { remembers: true }, ', .wh. whiteouts': { whiteouts: 'aufs' } };
+const VARIANTS: Record<string, DriverOptions> = { '': {}, ', known nodes': { remembers: true }, ', .wh. whiteouts': { whiteouts: 'aufs' }, ', metadata-only copies': { metacopy: true, remembers: true }, ', metadata-only copies, unknown nodes': { metacopy: true } };
 const SEEDS = Number(process.env.UFS_MODEL_SEEDS ?? 4);
 
 for (const [variant, options] of Object.entries(VARIANTS)) for (let seed = 1; seed <= SEEDS; seed += 1) {

@@ -24,7 +24,8 @@ export function setattr(union: Union, id: number, change: AttributeChange): Stat
       return union.stat(node);
     }
   }
-  return afterCopyUp(union, node, () => apply(union, node, change), { empty: change.size === 0 });
+  const need = change.size === undefined ? 'metadata' : change.size === 0 ? 'empty' : 'data';
+  return afterCopyUp(union, node, need, () => apply(union, node, change));
 }
 
 function onlyTimes({ mode, uid, gid, size }: AttributeChange): boolean {

@@ -1,12 +1,14 @@
 import type { DirectoryEntry, NodeReply } from '../../file-system.ts';
 import { FsError } from '../../errno.ts';
 import { S_IFDIR } from '../../stat.ts';
-import { close, openAt } from '../../host/at.ts';
+import { openAt } from '../../host/at.ts';
 import { O_DIRECTORY, O_RDONLY } from '../../host/constants.ts';
+import { readFileMarks } from '../../layer/file-marks.ts';
 import type { DirectoryHandle } from '../handles.ts';
 import { mergeDirectory, type MergedEntry } from '../merge.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
+import { syncAndClose } from './file.ts';
 
 export function opendir(union: Union, id: number): { handle: number; keepCache: boolean; cacheDirectory: boolean } {
   // Names change only through the kernel, which keeps its cache of them in step.
@@ -68,7 +70,7 @@ function inodeNumber(union: Union, directory: Node, entry: MergedEntry): number 
   if (known?.ino !== undefined) return known.ino;
   const { upper, lower } = union.sides(directory);
   if (upper === undefined || union.upper === undefined) return entry.ino;
-  if (entry.type !== S_IFDIR) return union.upper.readOrigin({ directory: upper.fd, name: entry.name })?.ino ?? entry.ino;
+  if (entry.type !== S_IFDIR) return readFileMarks({ directory: upper.fd, name: entry.name }).origin?.ino ?? entry.ino;
   if (lower === undefined && known !== undefined) return entry.ino;
   const found = union.child(directory, entry.name);
   if (found === undefined) return entry.ino;
@@ -85,15 +87,5 @@ export function fsyncdir(union: Union, id: number): void | Promise<void> {
 
 /** Syncs a directory, or the file system it is on. */
 export function syncDirectory(union: Union, directory: number, how: 'all' | 'fileSystem'): void | Promise<void> {
-  const fd = openAt(directory, '.', O_RDONLY | O_DIRECTORY);
-  let done: number | Promise<number>;
-  try {
-    done = union.run({ kind: 'sync', fd, how });
-  } catch (error) {
-    close(fd);
-    throw error;
-  }
-  if (done instanceof Promise) return done.then(() => undefined).finally(() => close(fd));
-  close(fd);
-  return undefined;
+  return syncAndClose(union, openAt(directory, '.', O_RDONLY | O_DIRECTORY), how);
 }

@@ -47,7 +47,7 @@ export function ioctl(union: Union, id: number, command: number, argument: Buffe
   union.writable();
   const copy = Buffer.alloc(Math.max(argument.length, 32));
   argument.copy(copy);
-  return afterCopyUp(union, node, () => {
+  return afterCopyUp(union, node, 'data', () => {
     withFile(union, id, (fd) => hostIoctl(fd, command, copy));
     return Buffer.alloc(0);
   });

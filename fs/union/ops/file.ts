@@ -27,7 +27,7 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
   if (node.type !== S_IFREG) throw new FsError('EINVAL', `Cannot open node ${id}: not a regular file`);
   const truncates = (flags & O_TRUNC) !== 0;
   if ((flags & O_ACCMODE) === O_RDONLY && !truncates) return opened(union, node, { flags: O_RDONLY, fd: undefined, exec: how.exec });
-  return afterCopyUp(union, node, () => {
+  return afterCopyUp(union, node, truncates ? 'empty' : 'data', () => {
     refuseStaleBacking(union, node);
     const wanted = backingFlags(union, flags);
     const fd = union.openUpper(node, wanted === O_RDONLY ? O_RDWR : wanted);
@@ -41,7 +41,7 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
       throw error;
     }
     return opened(union, node, { flags: wanted, fd, exec: how.exec });
-  }, { empty: truncates });
+  });
 }
 
 /**
@@ -50,6 +50,7 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
  */
 function refuseStaleBacking(union: Union, node: Node): void {
   if (node.backing === undefined || node.backing.upper) return;
+  node.times = union.stat(node);
   for (const { parent, name } of [...node.links]) {
     union.table.detach(node, parent, name);
     union.kernel?.invalidateEntry(parent.id, name);
@@ -67,10 +68,10 @@ export function opened(union: Union, node: Node, how: { flags: number; fd: numbe
     const passthrough = passesThrough(union, node, how);
     if (passthrough && node.backing === undefined) {
       fd ??= openBacking(union, node, how.flags);
-      node.backing = { id: (union.kernel as { openBacking(fd: number): number }).openBacking(fd), upper: node.upper };
+      node.backing = { id: (union.kernel as { openBacking(fd: number): number }).openBacking(fd), upper: union.hasData(node) };
     }
     if (!passthrough) fd ??= openBacking(union, node, how.flags);
-    const handle = union.handles.addFile({ node, flags: how.flags, fd, upper: node.upper, passthrough });
+    const handle = union.handles.addFile({ node, flags: how.flags, fd, upper: union.hasData(node), passthrough });
     if (passthrough) {
       if (how.flags !== O_RDONLY) node.stalePages = true;
       return { handle: handle.id, passthrough: (node.backing as { id: number }).id };
@@ -94,17 +95,17 @@ function passesThrough(union: Union, node: Node, how: { flags: number; fd: numbe
     node.unprivileged = (statFd(how.fd).mode & (S_ISUID | S_ISGID)) === 0;
     if (!node.unprivileged) return false;
   }
-  return passthrough === 'always' || node.upper || union.upper === undefined || how.exec || union.lower.isElf(node.lower);
+  return passthrough === 'always' || union.hasData(node) || union.upper === undefined || how.exec || union.lower.isElf(node.lower);
 }
 
 function openBacking(union: Union, node: Node, flags: number): number {
-  return node.upper ? union.openUpper(node, flags) : union.lower.open(node.lower);
+  return union.hasData(node) ? union.openUpper(node, flags) : union.openLower(node);
 }
 
 function descriptor(union: Union, handle: FileHandle): number {
   if (handle.fd === undefined) {
     handle.fd = openBacking(union, handle.node, handle.flags);
-    handle.upper = handle.node.upper;
+    handle.upper = union.hasData(handle.node);
   }
   return handle.fd;
 }
@@ -155,7 +156,26 @@ export function fsync(union: Union, handleId: number, dataOnly: boolean): void |
   if (union.options.volatile === true) throw new FsError('ENOSYS', 'Cannot sync a volatile mount');
   const handle = union.handles.file(handleId);
   if (!handle.node.upper) return undefined;
+  if (!union.hasData(handle.node)) return syncMetadata(union, handle.node);
   return ignoreValue(union.run({ kind: 'sync', fd: descriptor(union, handle), how: dataOnly ? 'data' : 'all' }));
+}
+
+/** A reader's descriptor is of the lower file, but owner, mode and times are the upper's. */
+function syncMetadata(union: Union, node: Node): void | Promise<void> {
+  return syncAndClose(union, union.openUpper(node, O_RDONLY), 'all');
+}
+
+export function syncAndClose(union: Union, fd: number, how: 'all' | 'fileSystem'): void | Promise<void> {
+  let done: number | Promise<number>;
+  try {
+    done = union.run({ kind: 'sync', fd, how });
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+  if (done instanceof Promise) return ignoreValue(done.finally(() => close(fd)));
+  close(fd);
+  return undefined;
 }
 
 export function ignoreValue(value: number | Promise<number>): void | Promise<void> {

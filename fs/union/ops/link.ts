@@ -11,7 +11,7 @@ export function link(union: Union, id: number, newParent: number, newName: Name)
   const node = union.table.get(id);
   union.writable();
   if (node.type === S_IFDIR) throw new FsError('EPERM', `Cannot link node ${id}: a directory`);
-  return afterCopyUp(union, node, () => {
+  return afterCopyUp(union, node, 'name', () => {
     const upper = union.writable();
     const parent = union.directory(newParent);
     const { directory, found } = vacancy(union, parent, newName, 'link as');

@@ -36,7 +36,7 @@ export function rename(union: Union, parentId: number, name: Name, newParentId: 
     // Two names of one inode: rename(2) does nothing.
     if (node === target) return undefined;
     if (!exchange && target !== undefined) checkReplaceable(union, node, target, newName);
-    const pending = copyUp(union, node) ?? (exchange ? copyUp(union, target as Node) : undefined);
+    const pending = copyUp(union, node, 'name') ?? (exchange ? copyUp(union, target as Node, 'name') : undefined);
     if (pending !== undefined) return pending.then(() => rename(union, parentId, name, newParentId, newName, flags));
     copyUpDirectory(union, parent);
     copyUpDirectory(union, newParent);

@@ -38,8 +38,8 @@ export function listxattr(union: Union, id: number): Name[] {
 export function setxattr(union: Union, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): void | Promise<void> {
   const node = changeable(union, id, name);
   // `value` is only valid until we return.
-  const copy = node.upper ? value : Buffer.from(value);
-  return afterCopyUp(union, node, () => {
+  const copy = node.upper && node.copyUp === undefined ? value : Buffer.from(value);
+  return afterCopyUp(union, node, 'metadata', () => {
     hostSet(union.target(node), name, copy, flags);
     node.unprivileged = false;
     if (name === DEFAULT_ACL) node.defaultAcl = undefined;
@@ -50,7 +50,7 @@ export function setxattr(union: Union, id: number, name: Name, value: Buffer, fl
 export function removexattr(union: Union, id: number, name: Name): void | Promise<void> {
   const node = changeable(union, id, name);
   if (!node.upper && valueOf(union, node, name) === undefined) throw noAttribute(id, name);
-  return afterCopyUp(union, node, () => {
+  return afterCopyUp(union, node, 'metadata', () => {
     hostRemove(union.target(node), name);
     if (name === DEFAULT_ACL) node.defaultAcl = undefined;
   });

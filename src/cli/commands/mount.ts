@@ -34,7 +34,7 @@ export function mountCommands(program: Command, context: Context): void {
     .description('Mount an image (in a new container), a container, or directories, and serve the mount until it is unmounted or Ctrl-C comes.')
     .usage('[options] <image|container> <directory>\n       ufs mount [options] -o lowerdir=A:B:C[,upperdir=U,workdir=W] <directory>')
     .argument('<words...>', 'what to mount, and where')
-    .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile').argParser((value: string, previous: string[] = []) => [...previous, value]))
+    .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile, metacopy=on (chown, chmod, rename … copy no data up: for upper directories only ufs and overlayfs will mount)').argParser((value: string, previous: string[] = []) => [...previous, value]))
     .option('--name <name>', 'a name for the new container')
     .option('--read-only', 'mount an image without a container; nothing can be changed')
     .option('--rm', 'remove the new container when it is unmounted')
@@ -98,7 +98,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const spec: MountSpec = {
     target, passthrough: flags.passthrough, mount: { source: container?.id ?? top ?? 'ufs' },
     lower: top === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: top },
-    ...(container === undefined || flags.readOnly === true ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work) } }),
+    ...(container === undefined || flags.readOnly === true ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work), metacopy: true } }),
   };
   if (container !== undefined) refuseMounted(context, container);
   const release = top === undefined ? (): void => {} : store.use(top, `the mount on ${directory}`);
