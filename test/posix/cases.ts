@@ -1,6 +1,7 @@
 import type { PosixCases } from './case.ts';
 import { dataCases } from './cases/data.ts';
 import { directoryCases } from './cases/directories.ts';
+import { errorCases } from './cases/errors.ts';
 import { linkCases } from './cases/links.ts';
 import { nameCases } from './cases/names.ts';
 import { nodeCases } from './cases/nodes.ts';
@@ -8,11 +9,12 @@ import { openCases } from './cases/open.ts';
 import { permissionCases } from './cases/permissions.ts';
 import { removeCases } from './cases/remove.ts';
 import { renameCases } from './cases/rename.ts';
+import { renameFlagCases } from './cases/rename-flags.ts';
 import { timeCases } from './cases/times.ts';
 import { xattrCases } from './cases/xattrs.ts';
 
 /** All cases by their titles: run on a plain directory first (is the case right?), then on mounts. */
 export const posixCases: PosixCases = {
   ...openCases, ...directoryCases, ...removeCases, ...renameCases, ...linkCases, ...nodeCases, ...timeCases, ...permissionCases, ...xattrCases, ...dataCases,
-  ...nameCases,
+  ...nameCases, ...errorCases, ...renameFlagCases,
 };
