@@ -135,7 +135,9 @@ export class Union implements Sides {
     const isShared = !isDirectory(stat) && stat.nlink > 1;
     const linkKey = origin?.key !== undefined && this.upper?.index.has(origin.key) ? origin.key : undefined;
     const known = linkKey === undefined ? undefined : this.table.byKey.get(`lower ${linkKey}`);
-    const other = known ?? (isShared ? this.table.byKey.get(inodeKey(stat)) : undefined);
+    // Also the last of several names: the file may be open by one that is gone.
+    const mayBeKnown = isShared || (!isDirectory(stat) && this.table.byKey.size > 0);
+    const other = known ?? (mayBeKnown ? this.table.byKey.get(inodeKey(stat)) : undefined);
     if (other !== undefined && other.upper) return other;
     const node = this.table.add(stat.mode & S_IFMT);
     node.upper = true;

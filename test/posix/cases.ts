@@ -3,8 +3,12 @@ import { dataCases } from './cases/data.ts';
 import { directoryCases } from './cases/directories.ts';
 import { errorCases } from './cases/errors.ts';
 import { linkCases } from './cases/links.ts';
+import { lockCases } from './cases/locks.ts';
+import { mappingCases } from './cases/mappings.ts';
 import { nameCases } from './cases/names.ts';
 import { nodeCases } from './cases/nodes.ts';
+import { openFileCases } from './cases/open-files.ts';
+import { openFlagCases } from './cases/open-flags.ts';
 import { openCases } from './cases/open.ts';
 import { permissionCases } from './cases/permissions.ts';
 import { removeCases } from './cases/remove.ts';
@@ -16,5 +20,6 @@ import { xattrCases } from './cases/xattrs.ts';
 /** All cases by their titles: run on a plain directory first (is the case right?), then on mounts. */
 export const posixCases: PosixCases = {
   ...openCases, ...directoryCases, ...removeCases, ...renameCases, ...linkCases, ...nodeCases, ...timeCases, ...permissionCases, ...xattrCases, ...dataCases,
-  ...nameCases, ...errorCases, ...renameFlagCases,
+  ...nameCases, ...errorCases, ...renameFlagCases, ...openFlagCases, ...openFileCases, ...mappingCases,
+  ...lockCases,
 };

@@ -63,6 +63,7 @@ export const PROT_READ = 1;
 export const PROT_WRITE = 2;
 export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
+export const MAP_ANONYMOUS = 0x20;
 
 /** Maps a file's start and gives its bytes, in place, to `use`, with a way to sync them. */
 export function withMapping<T>(fd: number, length: number, protection: number, flags: number, use: (bytes: Uint8Array, sync: () => void) => T): T {
