@@ -41,7 +41,8 @@ export function copyUp(union: Union, node: Node, need: Need): Promise<void> | un
 function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undefined {
   const upper = union.writable();
   if (node.links.length > 0) copyUpDirectory(union, node.links[0].parent);
-  if (node.type === S_IFDIR) {
+  // One that was removed, but is open, is copied as a file is: to where nobody finds it.
+  if (node.type === S_IFDIR && !node.removed) {
     copyUpDirectory(union, node);
     return undefined;
   }

@@ -17,12 +17,9 @@ export function getattr(union: Union, id: number): Stat {
 export function setattr(union: Union, id: number, change: AttributeChange): Stat | Promise<Stat> {
   const node = union.table.get(id);
   union.writable();
-  if (!node.upper && node.removed) {
-    if (node.type === S_IFDIR) throw new FsError('ENOENT', `Cannot change node ${id}: the directory was removed`);
-    if (onlyTimes(change)) {
-      node.times = { ...node.times, ...timesOf(change) };
-      return union.stat(node);
-    }
+  if (!node.upper && node.removed && onlyTimes(change)) {
+    node.times = { ...node.times, ...timesOf(change) };
+    return union.stat(node);
   }
   const need = change.size === undefined ? 'metadata' : change.size === 0 ? 'empty' : 'data';
   return afterCopyUp(union, node, need, () => apply(union, node, change));
