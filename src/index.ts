@@ -5,7 +5,7 @@ export { UfsError } from './errors.ts';
 export { applyLayer } from './graph/apply.ts';
 export { commitContainer } from './graph/commit.ts';
 export { changesArchive, changesOf, sizeOf } from './graph/diff.ts';
-export { importArchive, layerArchive, loadImages, nameLayer, savedImage } from './graph/images.ts';
+export { importArchive, layerArchive, loadImages, nameLayer, savedImages } from './graph/images.ts';
 export { findImage, findSubject, openTrees, type Subject } from './graph/trees.ts';
 export { Mounter, type Mounted } from './mount/mounter.ts';
 export type { MountSpec } from './mount/spec.ts';

@@ -9,7 +9,11 @@ import { jsonArray, jsonObject, jsonString, parseStrictJson } from './strict-jso
 
 /** The images of a docker archive: what manifest.json lists, by the members it names. Both the old form (`<id>/layer.tar`) and the one that is an OCI layout as well. */
 export async function readDockerArchive(source: BlobSource): Promise<Image[]> {
-  const manifest = jsonArray(parseStrictJson(await readSmall(source, 'manifest.json', MANIFEST_MAX), 'manifest.json'));
+  const value = parseStrictJson(await readSmall(source, 'manifest.json', MANIFEST_MAX), 'manifest.json');
+  if ('layers' in jsonObject(value)) {
+    throw new UfsError('UFS_IMAGE_INVALID', 'Cannot read the image: it is what podman calls docker-dir and skopeo dir, which names no image; save it as docker-archive, oci-archive or oci-dir');
+  }
+  const manifest = jsonArray(value);
   if (manifest.length === 0) throw new UfsError('UFS_IMAGE_INVALID', 'Cannot read the image: manifest.json lists none');
   const images: Image[] = [];
   for (const item of manifest) {

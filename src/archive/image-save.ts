@@ -7,7 +7,6 @@ import { UfsError } from '../errors.ts';
 import { verified } from './blob-source.ts';
 import { BLOCK, encodeHeader, paddingOf } from './header.ts';
 import { blobName } from './image-config.ts';
-import { shortImageName } from './image-name.ts';
 
 /** An image to write. */
 export interface SavedImage {
@@ -27,8 +26,13 @@ interface SavedFile {
 /** A docker archive as a tar, which is an OCI layout as well, as Docker's own is. The same images give the same bytes. */
 export function saveDockerArchive(images: SavedImage[]): AsyncIterable<Buffer> {
   const { files, configNames } = layoutFiles(images);
-  const manifest = images.map(({ names, layers }, index) => ({ Config: configNames[index], RepoTags: names.map(shortImageName), Layers: layers.map(({ diffId }) => blobName(diffId)) }));
+  const manifest = images.map(({ names, layers }, index) => ({ Config: configNames[index], RepoTags: names.filter(isTag), Layers: layers.map(({ diffId }) => blobName(diffId)) }));
   return tarOf([...files, fileOf('manifest.json', jsonBytes(manifest))]);
+}
+
+/** What `docker load` takes for a tag. In full, as podman and skopeo write it: podman takes "debian:12" for "localhost/debian:12". */
+function isTag(name: string): boolean {
+  return !name.includes('@');
 }
 
 /** An OCI layout as a tar. */

@@ -6,6 +6,7 @@ import type { LayerId } from '../store/layer-id.ts';
 import type { ImageRecord, LayerRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyLayer, type Work } from './apply.ts';
+import { findImage, nameAskedFor } from './trees.ts';
 
 /** Loads every image of a docker archive or OCI layout (a path, or a stream of a tar). */
 export async function loadImages(store: Store, from: string | AsyncIterable<Buffer>, work: Work & { names?: readonly string[] }): Promise<ImageRecord[]> {
@@ -68,10 +69,25 @@ export async function nameLayer(store: Store, layer: LayerId, options: { name?: 
   });
 }
 
-/** An image as `save…` of src/archive wants it; its layers' archives are byte for byte those that were applied. */
-export function savedImage(store: Store, image: ImageRecord): SavedImage {
+/**
+ * Images as `save…` of src/archive wants them; their layers' archives are byte for byte those that were applied. Each image comes once, under the names it is asked
+ * for by, or under all it has where that is its id.
+ */
+export function savedImages(store: Store, namesOrIds: readonly string[]): SavedImage[] {
+  const asked = new Map<string, { image: ImageRecord; names: Set<string> }>();
+  for (const text of namesOrIds) {
+    const image = findImage(store, text);
+    const entry = asked.get(image.id) ?? { image, names: new Set() };
+    asked.set(image.id, entry);
+    const name = nameAskedFor(image, text);
+    for (const each of name === undefined ? image.names : [name]) entry.names.add(each);
+  }
+  return [...asked.values()].map(({ image, names }) => savedImage(store, image, [...names]));
+}
+
+function savedImage(store: Store, image: ImageRecord, names: string[]): SavedImage {
   return {
-    names: [...image.names],
+    names,
     config: image.config,
     layers: image.layers.map((id) => {
       const record = store.findLayer(id);

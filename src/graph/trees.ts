@@ -29,12 +29,21 @@ export function findSubject(store: Store, text: string, kinds: readonly Subject[
 
 /** An image by what people type: "debian" finds "docker.io/library/debian:latest". */
 export function findImage(store: Store, text: string): ImageRecord {
-  // What isn't a name at all may still be an id.
-  for (const name of tryFullImageName(text) === undefined ? [] : imageNameCandidates(text)) {
+  for (const name of namesMeant(text)) {
     const image = store.images().find(({ names }) => names.includes(name));
     if (image !== undefined) return image;
   }
   return store.findImage(text);
+}
+
+/** Which of its names an image was asked for by; undefined where it was by its id. */
+export function nameAskedFor(image: ImageRecord, text: string): string | undefined {
+  return namesMeant(text).find((name) => image.names.includes(name));
+}
+
+/** What isn't a name at all may still be an id. */
+function namesMeant(text: string): string[] {
+  return tryFullImageName(text) === undefined ? [] : imageNameCandidates(text);
 }
 
 /** The top layer of what a subject is made of; undefined for a container on nothing. */

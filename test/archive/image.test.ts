@@ -71,6 +71,12 @@ test('the same images are the same bytes', async () => {
   assert.ok((await collect(saveDockerArchive(saved()))).equals(await collect(saveDockerArchive(saved()))));
 });
 
+test('a docker archive tells names in full, as podman needs them, and no digests, which docker refuses', async () => {
+  const [image] = saved();
+  const bytes = await collect(saveDockerArchive([{ ...image, names: [NAME, `docker.io/library/test@${sha256('x')}`] }]));
+  assert.ok(bytes.includes(`"RepoTags":["${NAME}"]`));
+});
+
 test('a layer that isn\'t what its digest says fails the save', async () => {
   const images = saved();
   images[0].layers[0].open = () => chunks(Buffer.alloc(LAYERS[0].length));
@@ -94,6 +100,7 @@ const hostileDocker: [what: string, members: Buffer[], error: RegExp][] = [
   ['a hard link', [file('x'), link('manifest.json', 'x')], /type "1" has no place/],
   ['a member outside', [file('../evil', 'x')], /outside of the root/],
   ['fewer layers than its configuration', [file('manifest.json', oldManifest(['a'])), file(CONFIG_NAME, CONFIG), file('a', LAYERS[0])], /lists 2 layers, its manifest 1/],
+  ['one manifest instead of a list, as docker-dir has', [file('manifest.json', '{"schemaVersion":2,"layers":[]}')], /docker-dir.*save it as/],
   ['no image', [file('manifest.json', '[]')], /lists none/],
   ['neither manifest nor index', [file('x')], /neither manifest.json nor index.json/],
 ];

@@ -4,8 +4,8 @@ import type { Command } from 'commander';
 import { fullImageName, shortImageName } from '../../archive/image-name.ts';
 import { saveDockerArchive, saveOciArchive, saveOciDirectory } from '../../archive/image-save.ts';
 import { UfsError } from '../../errors.ts';
-import { importArchive, loadImages, savedImage } from '../../graph/images.ts';
-import { findImage, findSubject, topLayer } from '../../graph/trees.ts';
+import { importArchive, loadImages, savedImages } from '../../graph/images.ts';
+import { findSubject, topLayer } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, json, shortId, table } from '../output.ts';
 import { Progress } from '../progress.ts';
@@ -81,7 +81,7 @@ export function imageCommands(program: Command, context: Context): void {
     .option('--format <format>', 'docker (also an OCI layout), oci, or oci-dir', 'docker')
     .action(async (names: string[], options: { output?: string; format: string }) => {
       const store = await context.store();
-      const images = names.map((name) => savedImage(store, findImage(store, name)));
+      const images = savedImages(store, names);
       if (options.format === 'oci-dir') {
         if (options.output === undefined) throw new UfsError('UFS_USAGE', 'Cannot save a directory to standard output: give --output');
         await saveOciDirectory(images, resolve(io.cwd, options.output));

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
-import { shortImageName, tryFullImageName } from '../../archive/image-name.ts';
+import { shortImageName } from '../../archive/image-name.ts';
 import { UfsError } from '../../errors.ts';
-import { findSubject } from '../../graph/trees.ts';
+import { findSubject, nameAskedFor } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { mountedAt } from '../mounted.ts';
 import { bytes, json, shortId } from '../output.ts';
@@ -26,7 +26,7 @@ export function removeCommands(program: Command, context: Context): void {
           await store.removeLayer(subject.layer.id);
           await io.out(`Removed the layer ${shortId(subject.layer.id)}\n`);
         } else {
-          const name = subject.image.names.length > 1 ? subject.image.names.find((candidate) => candidate === tryFullImageName(text) || shortImageName(candidate) === text) : undefined;
+          const name = subject.image.names.length > 1 ? nameAskedFor(subject.image, text) : undefined;
           if (name !== undefined) {
             await store.untagImage(name);
             await io.out(`Removed the name ${shortImageName(name)}\n`);

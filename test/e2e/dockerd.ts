@@ -1,0 +1,82 @@
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { closeSync, openSync, readFileSync, statfsSync } from 'node:fs';
+import { type Bench, mountsBelow } from '../helpers/cli.ts';
+import { needsOverlayfs } from '../helpers/needs.ts';
+import { engineImage, type EngineImage } from './sample-image.ts';
+import { succeeded } from './podman.ts';
+
+/** Debian's own: others may come first in PATH. */
+const DOCKER = '/usr/bin/docker';
+export const DOCKERD = '/usr/sbin/dockerd';
+const OVERLAYFS = 0x794c7630;
+
+/** A docker daemon of its own below a bench's directory, without network; the command line on it. */
+export class Dockerd {
+  readonly #bench: Bench;
+  readonly #directory: string;
+  readonly #daemon: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  private constructor(bench: Bench, directory: string, daemon: ChildProcess) {
+    this.#bench = bench;
+    this.#directory = directory;
+    this.#daemon = daemon;
+    this.#ended = new Promise((done) => daemon.once('exit', () => done()).once('error', () => done()));
+  }
+
+  /** Starts it and waits until it answers; fails with its log where it doesn't. */
+  static async start(bench: Bench, name: string): Promise<Dockerd> {
+    const directory = bench.path(name);
+    bench.sh(`mkdir -p ${directory}/config`);
+    const driver = needsOverlayfs !== false || statfsSync(directory).type === OVERLAYFS ? 'vfs' : 'overlay2';
+    const log = openSync(`${directory}/log`, 'w');
+    const daemon = spawn(DOCKERD, [
+      '-s', driver, '--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '-H', `unix://${directory}/socket`, '--pidfile', `${directory}/pid`,
+      '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false', '--bridge=none',
+    ], { stdio: ['ignore', log, log] });
+    closeSync(log);
+    const dockerd = new Dockerd(bench, directory, daemon);
+    for (const started = Date.now(); ; await new Promise((done) => setTimeout(done, 50))) {
+      if (spawnSync(DOCKER, ['-H', `unix://${directory}/socket`, 'version']).status === 0) return dockerd;
+      if (daemon.exitCode !== null || daemon.signalCode !== null || Date.now() - started > 30_000) {
+        await dockerd.stop();
+        throw new Error(`dockerd doesn't answer. Its log:\n${readFileSync(`${directory}/log`, 'utf8')}`);
+      }
+    }
+  }
+
+  /** Runs docker, which must succeed; its output. */
+  docker(...argv: string[]): string {
+    return succeeded(this.#bench.run('env', ['DOCKER_BUILDKIT=0', `DOCKER_CONFIG=${this.#directory}/config`, DOCKER, '-H', `unix://${this.#directory}/socket`, ...argv]), `docker ${argv.join(' ')}`);
+  }
+
+  image(name: string): EngineImage {
+    return engineImage(this.docker('image', 'inspect', name));
+  }
+
+  /** The names of an image, as docker shortens them. */
+  names(name: string): string[] {
+    const [{ RepoTags }] = JSON.parse(this.docker('image', 'inspect', name)) as [{ RepoTags: string[] }];
+    return RepoTags.sort();
+  }
+
+  runImage(name: string, ...argv: string[]): string {
+    return this.docker('run', '--rm', '--network', 'none', name, ...argv);
+  }
+
+  /** Unpacks what `docker export` gives of a container of the image that never ran. */
+  export(name: string, directory: string): void {
+    const container = this.docker('create', '--network', 'none', name).trim();
+    this.docker('export', '-o', `${directory}.tar`, container);
+    this.docker('rm', container);
+    this.#bench.sh(`mkdir -p ${directory}; tar --numeric-owner --xattrs --xattrs-include='*' -pxf ${directory}.tar -C ${directory}`);
+  }
+
+  async stop(): Promise<void> {
+    this.#daemon.kill('SIGTERM');
+    const late = setTimeout(() => this.#daemon.kill('SIGKILL'), 20_000);
+    await this.#ended;
+    clearTimeout(late);
+    for (const mount of mountsBelow(this.#directory)) spawnSync('umount', ['-l', mount]);
+  }
+}
