@@ -41,9 +41,24 @@ export function hasCode(error: unknown, ...codes: string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(error.code as string);
 }
 
+/** Does what nothing depends on: where it fails, what stays behind harms nobody and is cleared up later. */
+export function attempt(action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof FsError)) throw error;
+  }
+}
+
 /** The errno number an error becomes on the wire; what has none is EIO. */
 export function toErrno(error: unknown): number {
   if (error instanceof FsError) return error.errno;
   if (error instanceof Error && 'code' in error && typeof error.code === 'string') return errnoNumber(error.code);
   return constants.errno.EIO;
+}
+
+/** True for FsErrors and Node's own errors of system calls: any other is a mistake in the program. */
+export function isExpected(error: unknown): boolean {
+  if (error instanceof FsError) return true;
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error && errnoNumber(error.code) > 0;
 }

@@ -23,9 +23,20 @@ export function effectiveUid(): number {
   return (process.geteuid as () => number)();
 }
 
+export function effectiveGid(): number {
+  return (process.getegid as () => number)();
+}
+
 /** eventfd(2): a counter other threads can write to and poll(2) can wait for; non-blocking. */
 export function eventfd(): number {
   return check(libc.eventfd(0, 0o2000000 | 0o4000), 'make an eventfd');
+}
+
+/** Two ends of a unix stream socket. */
+export function socketPair(): [number, number] {
+  const pair = Buffer.alloc(8);
+  check(libc.socketpair(1, 1 | 0o2000000, 0, pair), 'make a socket pair');
+  return [pair.readInt32LE(0), pair.readInt32LE(4)];
 }
 
 const ONE = Buffer.from([1, 0, 0, 0, 0, 0, 0, 0]);

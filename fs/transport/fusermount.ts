@@ -2,10 +2,9 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { FsError } from '../errno.ts';
 import { close } from '../host/at.ts';
 import { addressOf, check, libc } from '../host/native.ts';
+import { socketPair } from '../host/process.ts';
 import { nameToBytes, nameToText, type Name } from '../name.ts';
 
-const AF_UNIX = 1;
-const SOCK_STREAM = 1;
 const MSG_DONTWAIT = 0x40;
 const MSG_CMSG_CLOEXEC = 0x4000_0000;
 const SOL_SOCKET = 1;
@@ -16,10 +15,7 @@ const HELPER = 'fusermount3';
 
 /** Mounts through fusermount3 and takes the descriptor it hands over. */
 export function mountWithHelper(target: Name, options: string[]): number {
-  const pair = Buffer.alloc(8);
-  check(libc.socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 'make a socket pair');
-  const ours = pair.readInt32LE(0);
-  const theirs = pair.readInt32LE(4);
+  const [ours, theirs] = socketPair();
   try {
     // The helper finds its end as descriptor 3; what it sends waits in the socket until it has ended.
     const result = spawnSync(HELPER, ['-o', options.join(','), '--', textOf(target)], {

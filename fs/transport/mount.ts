@@ -95,12 +95,12 @@ export function unmount(target: Name, how: { lazy?: boolean } = {}): void {
 }
 
 /** Takes away mounts whose server is gone. */
-function replaceStale(target: Name): void {
+export function replaceStale(target: Name): void {
   while (isStaleMount(target)) unmount(target, { lazy: true });
 }
 
 /** The absolute path without symlinks, as the kernel's list has it. */
-function resolvePath(target: Name): Name {
+export function resolvePath(target: Name): Name {
   try {
     return nameFromBytes(realpathSync.native(nameToBytes(target), 'buffer'));
   } catch (error) {

@@ -1,4 +1,4 @@
-import { errnoNumber, FsError, toErrno } from '../errno.ts';
+import { FsError, isExpected, toErrno } from '../errno.ts';
 import type { FileSystem, Kernel, MaybePromise, NodeReply } from '../file-system.ts';
 import type { Name } from '../name.ts';
 import { Decoder, type Request } from '../protocol/decode.ts';
@@ -177,10 +177,4 @@ export class Session implements Kernel {
       this.options.onError(error);
     }
   }
-}
-
-/** FsErrors, and Node's own errors of system calls. */
-function isExpected(error: unknown): boolean {
-  if (error instanceof FsError) return true;
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && 'syscall' in error && errnoNumber(error.code) > 0;
 }

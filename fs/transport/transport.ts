@@ -1,3 +1,7 @@
+/** How requests come from the kernel: by the protocol on /dev/fuse, or through the package fuse-native. */
+export type Transport = 'dev-fuse' | 'fuse-native';
+export const TRANSPORTS: readonly Transport[] = ['dev-fuse', 'fuse-native'];
+
 /** The way to one kernel connection (or what plays its part), as a session sees it. Requests come in through `Session.handle`. */
 export interface Channel {
   /** Delivers the first `length` bytes, a whole reply. False where nobody waits for it any more (the request was aborted, or the mount is gone). */

@@ -5,7 +5,7 @@ import { UfsError } from '../errors.ts';
 import type { MountSpec } from '../mount/spec.ts';
 
 /** Words of `-o` that say nothing new here, or that fuse-overlayfs and mount(8) take too and do by default. */
-const IGNORED = new Set(['', 'rw', 'suid', 'dev', 'exec', 'atime', 'private', 'allow_other', 'default_permissions']);
+const IGNORED = new Set(['', 'rw', 'suid', 'dev', 'exec', 'atime', 'private', 'default_permissions']);
 const FLAGS = { nosuid: 'nosuid', nodev: 'nodev', noexec: 'noexec', noatime: 'noatime' } as const;
 
 /** Splits at a separator that no backslash stands before, as overlayfs does; "\:" and "\," are the characters themselves. */
@@ -36,6 +36,7 @@ export function overlayMount(option: string, target: string, cwd: string, passth
     else if (name === 'metacopy' && (value === 'on' || value === 'off')) values.set(name, value);
     else if (name === 'ro') spec.mount.readonly = true;
     else if (name === 'volatile') spec.volatile = true;
+    else if (name === 'allow_other') spec.mount.allowOther = true;
     else if (name in FLAGS) spec.mount[FLAGS[name as keyof typeof FLAGS]] = true;
     else if (!IGNORED.has(name)) unknown.push(word);
   }

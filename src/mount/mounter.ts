@@ -4,6 +4,7 @@ import { signalEventfd } from '../../fs/host/process.ts';
 import { nameToText } from '../../fs/name.ts';
 import { mount, unmount } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
+import { mountInProcess } from './process-mount.ts';
 import type { FromServing, ToServing } from './serving-thread.ts';
 import type { MountSpec } from './spec.ts';
 
@@ -20,9 +21,14 @@ const STOP_PATIENCE = 2000;
 interface Entry extends Mounted {
   end: () => void;
   started: (error?: Error) => void;
+  /** Ends the process that serves it, where it has one of its own. */
+  kill?: () => void;
 }
 
-/** Mounts file systems, all served by one thread of this process, which starts with the first. */
+/**
+ * Mounts file systems. All that the dev-fuse transport has are served by one thread of this process, which starts with the first; a fuse-native one has a
+ * process of its own.
+ */
 export class Mounter {
   readonly #mounts = new Map<number, Entry>();
   #thread: Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> | undefined;
@@ -40,6 +46,7 @@ export class Mounter {
 
   /** Mounts, and answers once it is served. */
   async mount(spec: MountSpec): Promise<Mounted> {
+    if (spec.transport === 'fuse-native') return await this.#mountInProcess(spec);
     const thread = await (this.#thread ??= this.#start());
     // The thread first, then the mount: nobody can look at a mount that isn't about to be served.
     const fd = mount(spec.target, { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) });
@@ -64,7 +71,8 @@ export class Mounter {
   async unmount(mounted: Mounted, how: { lazy?: boolean } = {}): Promise<void> {
     unmount(mounted.spec.target, how);
     const thread = await this.#thread;
-    if (thread !== undefined) await this.#whileWaiting(thread.port, mounted.ended);
+    if (thread === undefined) await mounted.ended;
+    else await this.#whileWaiting(thread.port, mounted.ended);
   }
 
   /** Unmounts all, those in use too, and ends the thread. */
@@ -76,11 +84,12 @@ export class Mounter {
         this.#log(`Cannot unmount "${nameToText(mounted.spec.target)}": ${(error as Error).message}`);
       }
     }
-    if (this.#thread === undefined) return;
     const thread = await this.#thread;
-    thread.worker.ref();
-    thread.port.ref();
+    thread?.worker.ref();
+    thread?.port.ref();
     await Promise.race([Promise.all(this.mounts().map(({ ended }) => ended)), new Promise((resolve) => setTimeout(resolve, STOP_PATIENCE).unref())]);
+    for (const { kill } of this.#mounts.values()) kill?.();
+    if (thread === undefined) return;
     const exited = new Promise((resolve) => thread.worker.once('exit', resolve));
     this.#send(thread, { kind: 'stop' });
     // Nothing is mounted any more: a thread that doesn't end by itself (a helper of it may wait for a disk) holds nothing that could be lost.
@@ -89,6 +98,14 @@ export class Mounter {
     clearTimeout(late);
     thread.port.close();
     this.#thread = undefined;
+  }
+
+  async #mountInProcess(spec: MountSpec): Promise<Mounted> {
+    const { ended, kill } = await mountInProcess({ ...spec, passthrough: 'never' }, this.#log);
+    const id = this.#nextId++;
+    const entry: Entry = { spec, ended: ended.then(() => void this.#mounts.delete(id)), end: () => {}, started: () => {}, kill };
+    this.#mounts.set(id, entry);
+    return entry;
   }
 
   /** The serving thread keeps the process alive only while somebody waits for its answer. */

@@ -1,13 +1,8 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
-import type { Layer } from '../../fs/layer/layer.ts';
-import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
-import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
-import { UnionFs } from '../../fs/union/union-fs.ts';
-import type { LayerId } from '../store/layer-id.ts';
-import { openIndexedLayer } from '../store/indexed-layer.ts';
+import { openUnion } from './open-union.ts';
 import type { MountSpec } from './spec.ts';
 
 /** What the thread that asks for mounts says, after which it writes to the eventfd `wakeFd`. */
@@ -34,25 +29,15 @@ function handle(message: ToServing): void {
 }
 
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
-  const lower = await openLower(spec);
-  const fileSystem = new UnionFs({
-    lower, helpers, passthrough: spec.passthrough,
-    ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
-    ...(spec.volatile === true ? { volatile: true } : {}),
-  });
+  const { fileSystem, close } = await openUnion(spec, helpers);
   server.add({
     fd, fileSystem, wanted: wantedFor(spec.passthrough),
     onEnd: () => {
-      lower.close();
+      close();
       send({ kind: 'ended', id });
     },
   });
   send({ kind: 'serving', id });
-}
-
-async function openLower(spec: MountSpec): Promise<Layer> {
-  if (spec.lower.kind === 'layer') return await openIndexedLayer({ root: spec.lower.store, layerId: spec.lower.layer as LayerId });
-  return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths);
 }
 
 send({ kind: 'ready', wakeFd: server.wakeFd });

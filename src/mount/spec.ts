@@ -1,13 +1,16 @@
 import type { Name } from '../../fs/name.ts';
 import type { MountOptions, PassthroughMode } from '../../fs/transport/mount.ts';
+import type { Transport } from '../../fs/transport/transport.ts';
 
-/** One mount: where, over what, and how. Plain data, so that it can go to the serving thread. */
+/** One mount: where, over what, and how. Plain data, so that it can go to the serving thread or process. */
 export interface MountSpec {
   target: Name;
   lower: { kind: 'directories'; paths: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Absent: a read-only mount. */
   upper?: { directory: Name; work: Name; metacopy?: boolean };
   passthrough: PassthroughMode;
+  /** By default dev-fuse. */
+  transport?: Transport;
   volatile?: boolean;
   mount: MountOptions;
 }

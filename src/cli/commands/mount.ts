@@ -3,8 +3,10 @@ import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { hasCode } from '../../../fs/errno.ts';
 import { nameFromText, nameToText } from '../../../fs/name.ts';
+import { gapWarnings } from '../../../fs/transport/fuse-native-gaps.ts';
 import { type PassthroughMode, unmount } from '../../../fs/transport/mount.ts';
 import { findMounts } from '../../../fs/transport/mounts.ts';
+import { type Transport, TRANSPORTS } from '../../../fs/transport/transport.ts';
 import { connectToServer } from '../../control/client.ts';
 import { UfsError } from '../../errors.ts';
 import { findSubject, topLayer } from '../../graph/trees.ts';
@@ -24,6 +26,8 @@ interface MountFlags {
   rm?: boolean;
   detach?: boolean;
   passthrough: PassthroughMode;
+  transport: Transport;
+  allowOther?: boolean;
 }
 
 /** mount, umount, serve. */
@@ -40,6 +44,8 @@ export function mountCommands(program: Command, context: Context): void {
     .option('--rm', 'remove the new container when it is unmounted')
     .option('--detach', 'return once the mount is up; it is served in the background')
     .addOption(new Option('--passthrough <mode>', 'which files the kernel reads and writes by itself').choices(['auto', 'always', 'never']).default('auto'))
+    .addOption(new Option('--transport <way>', 'how requests come from the kernel').choices(TRANSPORTS).default('dev-fuse'))
+    .option('--allow-other', 'let other users in (dev-fuse always does where it may)')
     .action(async (words: string[], flags: MountFlags) => {
       if (flags.option !== undefined) await mountDirectories(context, words, flags);
       else await mountFromStore(context, words, flags);
@@ -68,14 +74,16 @@ async function mountDirectories(context: Context, words: string[], flags: MountF
   // "overlay DIR", as mount(8) calls its helpers, is the same as DIR.
   const target = words.at(-1) as string;
   if (words.length > 2) throw new UfsError('UFS_USAGE', `Cannot mount: with -o there is one directory to mount on, not ${words.join(', ')}`);
-  const option = (flags.option as string[]).join(',');
+  const option = [...(flags.option as string[]), ...(flags.allowOther === true ? ['allow_other'] : [])].join(',');
   if (flags.detach === true) {
-    await startInBackground(['mount', '-o', option, '--passthrough', flags.passthrough, target], io.cwd);
+    await startInBackground(['mount', '-o', option, '--passthrough', flags.passthrough, '--transport', flags.transport, target], io.cwd);
+    warnOfGaps(context, flags.transport);
     return;
   }
   const { spec, unknown } = overlayMount(option, target, io.cwd, flags.passthrough);
   for (const word of unknown) io.err(`ufs: unknown mount option ignored: ${word}\n`);
-  const mounted = await context.mounter.mount(spec);
+  const mounted = await context.mounter.mount({ ...spec, transport: flags.transport });
+  warnOfGaps(context, flags.transport);
   sayReady();
   await untilUnmounted(context, mounted);
 }
@@ -96,7 +104,8 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const made = container !== undefined && subject.kind !== 'container';
   const top = topLayer(subject);
   const spec: MountSpec = {
-    target, passthrough: flags.passthrough, mount: { source: container?.id ?? top ?? 'ufs' },
+    target, passthrough: flags.passthrough, transport: flags.transport,
+    mount: { source: container?.id ?? top ?? 'ufs', ...(flags.allowOther === true ? { allowOther: true } : {}) },
     lower: top === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: top },
     ...(container === undefined || flags.readOnly === true ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work), metacopy: true } }),
   };
@@ -105,6 +114,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   let mounted: Mounted;
   try {
     mounted = await context.mounter.mount(spec);
+    warnOfGaps(context, flags.transport);
   } catch (error) {
     release();
     if (made) await store.removeContainer(container.id);
@@ -124,6 +134,11 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   // Others may have mounted through this process meanwhile.
   if (context.mounter.mounts().length > 0) io.err(`ufs: still serving ${context.mounter.mounts().length} other mounts\n`);
   await context.idle();
+}
+
+/** Says what programs will not notice that it is otherwise than on any file system. */
+function warnOfGaps({ io }: Context, transport: Transport): void {
+  if (transport === 'fuse-native') for (const line of gapWarnings()) io.err(`ufs: ${line}\n`);
 }
 
 function refuseMounted(context: Context, container: Container): void {
