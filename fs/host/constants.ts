@@ -63,6 +63,7 @@ export const UMOUNT_NOFOLLOW = 8;
 
 /** statfs(2)'s f_type of a FUSE mount. */
 export const FUSE_SUPER_MAGIC = 0x65735546;
+export const TMPFS_MAGIC = 0x01021994;
 
 export const POLLIN = 1;
 export const POLLERR = 8;

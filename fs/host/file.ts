@@ -1,4 +1,5 @@
-import { check, cString, libc } from './native.ts';
+import { constants } from 'node:os';
+import { addressOf, check, cString, failed, fcntl, lastErrno, libc } from './native.ts';
 
 /** pread(2) into `buffer` from `start`; the bytes read, 0 at the end of the file. */
 export function pread(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
@@ -14,6 +15,45 @@ export function preadFull(fd: number, buffer: Buffer, start: number, length: num
     done += count;
   }
   return done;
+}
+
+/** What `preadNoWait` gives where not even the first byte is in memory, and where the file system doesn't tell. */
+export const WOULD_WAIT = -1;
+export const CANNOT_TELL = -2;
+
+const RWF_NOWAIT = 8;
+/** A struct iovec. */
+const vector = Buffer.alloc(16);
+const vectorView = new DataView(vector.buffer, vector.byteOffset, 16);
+
+/** Reads what is in memory: the bytes read, up to where a disk would have to be waited for (the kernel starts to read there); 0 at the end of the file. */
+export function preadNoWait(fd: number, buffer: Buffer, start: number, length: number, offset: number): number {
+  vectorView.setBigUint64(0, addressOf(buffer) + BigInt(start), true);
+  vectorView.setUint32(8, length, true);
+  const count = libc.preadv2(fd, vector, 1, offset, RWF_NOWAIT) as number;
+  if (count >= 0) return count;
+  const errno = lastErrno();
+  if (errno === constants.errno.EAGAIN) return WOULD_WAIT;
+  if (errno === constants.errno.EOPNOTSUPP || errno === constants.errno.ENOSYS) return CANNOT_TELL;
+  throw failed('read');
+}
+
+/** As `preadFull`, to an address: of memory that another thread has and keeps. */
+export function preadFullTo(address: bigint, fd: number, length: number, offset: number): number {
+  let done = 0;
+  while (done < length) {
+    const count = check(libc.preadAddress(fd, address + BigInt(done), length - done, offset + done), 'read');
+    if (count === 0) break;
+    done += count;
+  }
+  return done;
+}
+
+const F_DUPFD_CLOEXEC = 1030;
+
+/** One more descriptor of the same open file: offset, flags and readahead are shared. */
+export function duplicate(fd: number): number {
+  return check(fcntl(fd, F_DUPFD_CLOEXEC, 0), 'duplicate descriptor', String(fd));
 }
 
 /** pwrite(2); the bytes written. */

@@ -35,6 +35,8 @@ export const libc = {
   read: c.func('int64 read(int fd, void *buffer, size_t size)'),
   write: c.func('int64 write(int fd, void *buffer, size_t size)'),
   pread: c.func('int64 pread(int fd, void *buffer, size_t size, int64 offset)'),
+  preadAddress: c.func('pread', 'int64', ['int', 'uint64', 'size_t', 'int64']),
+  preadv2: c.func('int64 preadv2(int fd, void *vectors, int count, int64 offset, int flags)'),
   pwrite: c.func('int64 pwrite(int fd, void *buffer, size_t size, int64 offset)'),
   ftruncate: c.func('int ftruncate(int fd, int64 size)'),
   fsync: c.func('int fsync(int fd)'),

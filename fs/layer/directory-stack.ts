@@ -161,15 +161,19 @@ export class DirectoryStack implements Layer<StackNode> {
 
   open(node: StackNode): number {
     if (node.type !== S_IFREG) throw new FsError('EINVAL', `Cannot open "${nameToText(node.place.name)}": not a regular file`);
-    const fd = this.#openFile(this.#dataPlace(node));
-    if (node.elf === undefined) node.elf = startsAsElf(fd);
-    return fd;
+    return this.#openFile(this.#dataPlace(node));
   }
 
-  isElf(node: StackNode): boolean {
+  isElf(node: StackNode, fd?: number): boolean {
     if (node.type !== S_IFREG) return false;
-    if (node.elf === undefined) close(this.open(node));
-    return node.elf as unknown as boolean;
+    if (node.elf !== undefined) return node.elf;
+    const own = fd ?? this.open(node);
+    try {
+      node.elf = startsAsElf(own);
+    } finally {
+      if (fd === undefined) close(own);
+    }
+    return node.elf;
   }
 
   /** All that a directory shows is in its places and, for redirects, in the layers from there down. */

@@ -32,8 +32,11 @@ export interface Layer<N = unknown> {
   /** A descriptor, O_RDONLY | O_CLOEXEC, on a regular file's data; its offset and size are the file's. The caller closes it. */
   open(node: N): number;
 
-  /** True where the content is a program or library in ELF format; such data may be passed through to the kernel (see `--passthrough`). */
-  isElf(node: N): boolean;
+  /**
+   * True where the content is a program or library in ELF format; such data may be passed through to the kernel (see `--passthrough`). `fd`: a descriptor of
+   * the file, where there is one.
+   */
+  isElf(node: N, fd?: number): boolean;
 
   /** A key of everything at and below a directory: where two nodes (of this or another layer) have equal ones, nothing differs. undefined where that isn't known. */
   subtreeKey(node: N): string | undefined;

@@ -9,7 +9,8 @@ import { getattr, setattr } from './ops/attributes.ts';
 import { create, mkdir, mknod, symlink, tmpfile } from './ops/create.ts';
 import { fsyncdir, opendir, readdir, readdirplus, releasedir } from './ops/directory.ts';
 import { ioctl, statfs, syncfs } from './ops/file-system.ts';
-import { copyFileRange, fallocate, fsync, lseek, open, read, release, write } from './ops/file.ts';
+import { copyFileRange, fallocate, fsync, lseek, read, write } from './ops/data.ts';
+import { open, release } from './ops/file.ts';
 import { link } from './ops/link.ts';
 import { lookup, readlink } from './ops/lookup.ts';
 import { rmdir, unlink } from './ops/remove.ts';
@@ -102,7 +103,7 @@ export class UnionFs implements FileSystem {
     return tmpfile(this.#union, caller, parent, flags, options);
   }
 
-  read(_id: number, handle: number, offset: number, into: Buffer): number {
+  read(_id: number, handle: number, offset: number, into: Buffer): MaybePromise<number> {
     return read(this.#union, handle, offset, into);
   }
 
@@ -123,8 +124,8 @@ export class UnionFs implements FileSystem {
     return fsync(this.#union, handle, dataOnly);
   }
 
-  fallocate(_id: number, handle: number, mode: number, offset: number, length: number): void {
-    fallocate(this.#union, handle, mode, offset, length);
+  fallocate(_id: number, handle: number, mode: number, offset: number, length: number): MaybePromise<void> {
+    return fallocate(this.#union, handle, mode, offset, length);
   }
 
   lseek(_id: number, handle: number, offset: number, whence: number): number {

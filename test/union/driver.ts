@@ -141,7 +141,7 @@ export class Driver {
     return this.at(path, (id) => {
       const { handle } = this.fs.open(this.caller, id, O_RDONLY, { exec: false, killPrivileges: false }) as { handle: number };
       const into = Buffer.alloc(1 << 20);
-      const length = this.fs.read(id, handle, 0, into);
+      const length = this.fs.read(id, handle, 0, into) as number;
       this.fs.release(id, handle);
       return into.latin1Slice(0, length);
     });

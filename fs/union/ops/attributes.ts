@@ -8,7 +8,7 @@ import { truncateFd } from '../../host/file.ts';
 import { afterCopyUp } from '../copy-up.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
-import { clearPrivileges } from './file.ts';
+import { clearPrivileges } from './data.ts';
 
 export function getattr(union: Union, id: number): Stat {
   return union.stat(union.table.get(id));

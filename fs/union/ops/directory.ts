@@ -8,7 +8,7 @@ import type { DirectoryHandle } from '../handles.ts';
 import { mergeDirectory, type MergedEntry } from '../merge.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
-import { syncAndClose } from './file.ts';
+import { syncAndClose } from './data.ts';
 
 export function opendir(union: Union, id: number): { handle: number; keepCache: boolean; cacheDirectory: boolean } {
   // Names change only through the kernel, which keeps its cache of them in step.
