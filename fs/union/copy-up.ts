@@ -167,7 +167,6 @@ function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to:
 function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   // Owner before mode and capabilities: chown(2) clears setuid, setgid and security.capability.
   chownFd(fd, stat.uid, stat.gid);
-  if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
   for (const name of union.lower.listXattr(node.lower)) {
     const value = union.lower.getXattr(node.lower, name);
     // Marks in an archive are nobody's, but would be ours here.
@@ -183,6 +182,8 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
     const key = node.linkKey;
     writeOrigin(fd, union.writable().namespace, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
   }
+  // After the xattrs: who isn't root needs the right to write the file for them.
+  if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
   utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
 }
 
