@@ -27,6 +27,10 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/index.ts': ['fs', 'src'],
 };
 
+/** Packages one file has to itself: what they can't do is its business alone. */
+const OWNED: Record<string, string> = { 'fuse-native': 'fs/transport/fuse-native.ts', koffi: 'fs/host/native.ts' };
+
+const PACKAGE = /(?:from|import|require|\))\s*\(?\s*'([a-z][a-z-]*)'/g;
 const IMPORT = /(?:from|import)\s*\(?\s*['"](\.{1,2}\/[^'"]+)['"]/g;
 
 function sources(directory: string): string[] {
@@ -51,7 +55,9 @@ export function wrongImports(root: string): string[] {
       wrong.push(`${path} stands in no known folder`);
       continue;
     }
-    for (const match of readFileSync(file, 'utf8').matchAll(IMPORT)) {
+    const text = readFileSync(file, 'utf8');
+    for (const [, name] of text.matchAll(PACKAGE)) if (name in OWNED && OWNED[name] !== path) wrong.push(`${path} imports ${name}`);
+    for (const match of text.matchAll(IMPORT)) {
       const target = normalize(join(dirname(path), match[1] as string));
       if (covers(owner, target) || (ARROWS[owner] as readonly string[]).some((prefix) => covers(prefix, target))) continue;
       wrong.push(`${path} imports ${target}`);

@@ -97,8 +97,10 @@ export class Calls {
     this.#answer(done, async () => await this.#paths.within(async (lookup) => {
       const [old, next] = [await lookup.place(from), await lookup.place(to)];
       const { caller } = this.#options;
-      if (!isHiddenName(next.name)) return void (await this.#fileSystem.rename(caller, old.parent, old.name, next.parent, next.name, 0));
-      const { id } = await lookup.find(from);
+      const hides = isHiddenName(next.name) ? await lookup.find(from) : undefined;
+      // One that isn't open is given such a name by somebody else.
+      if (hides === undefined || !this.#isOpen(hides.id)) return void (await this.#fileSystem.rename(caller, old.parent, old.name, next.parent, next.name, 0));
+      const { id } = hides;
       await this.#fileSystem.unlink(caller, old.parent, old.name);
       lookup.keep(id);
       this.#paths.hide(next.name, id);
@@ -160,7 +162,7 @@ export class Calls {
       this.#free.push(fd);
       this.#fileSystem.release(id, handle);
       if (counted) this.#fileSystem.forget(id, 1);
-      if (![...this.#open.values()].some((other) => other.id === id)) this.#paths.reveal(id);
+      if (!this.#isOpen(id)) this.#paths.reveal(id);
     });
 
   readonly fsync = (_path: string, dataOnly: number, fd: number, done: Done): void =>
@@ -256,6 +258,10 @@ export class Calls {
     const fd = this.#free.pop() ?? this.#open.size + 1;
     this.#open.set(fd, open);
     return fd;
+  }
+
+  #isOpen(id: number): boolean {
+    return [...this.#open.values()].some((open) => open.id === id);
   }
 
   #opened(fd: number): Open {

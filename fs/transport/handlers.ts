@@ -79,7 +79,7 @@ const BY_OPCODE: { [O in DecodedOpcode]: Handler<O> } = {
   [OPCODE.FSYNC]: (session, request, body) =>
     session.answer(request, session.fileSystem.fsync(request.nodeid, body.fh, (body.fsync_flags & FSYNC_FDATASYNC) !== 0), nothing),
   [OPCODE.FALLOCATE]: (session, request, body) =>
-    session.answer(request, session.fileSystem.fallocate(request.nodeid, body.fh, body.mode, body.offset, body.length), nothing),
+    session.answer(request, session.fileSystem.fallocate(request.nodeid, body.fh, body.mode, body.offset, body.length, { killPrivileges: lacksPrivileges(request) }), nothing),
   [OPCODE.LSEEK]: (session, request, body) =>
     session.answer(request, session.fileSystem.lseek(request.nodeid, body.fh, body.offset, body.whence), putOffset),
   [OPCODE.COPY_FILE_RANGE]: (session, request, body) => session.answer(request, copyRange(session, request, body), putWritten),
@@ -113,7 +113,7 @@ const BY_OPCODE: { [O in DecodedOpcode]: Handler<O> } = {
     session.answer(request, session.fileSystem.getxattr(request.nodeid, body.name), (reply, value) => reply.putXattr(value, room));
   },
   [OPCODE.LISTXATTR]: (session, request, body) =>
-    session.answer(request, session.fileSystem.listxattr(request.nodeid), (reply, names) =>
+    session.answer(request, session.fileSystem.listxattr(request.nodeid, request), (reply, names) =>
       reply.putXattr(Buffer.from(names.map((name) => `${name}\0`).join(''), 'latin1'), body.size)),
   [OPCODE.SETXATTR]: (session, request, body) => {
     const how = { killSetgid: (body.in.setxattr_flags & SETXATTR_ACL_KILL_SGID) !== 0 };
@@ -168,8 +168,13 @@ function directoryPacker(session: Session, size: number): DirentPacker {
   return new DirentPacker(reply.bytes, reply.view, BODY, size);
 }
 
+/** Of writes and truncations the kernel says whether the caller has CAP_FSETID; of other changes of data only who it is. */
+function lacksPrivileges({ uid }: Request): boolean {
+  return uid !== 0;
+}
+
 function copyRange(session: Session, request: Request, body: BodyOf<typeof OPCODE.COPY_FILE_RANGE>): number | Promise<number> {
   const source = { id: request.nodeid, handle: body.fh_in, offset: body.off_in };
   const target = { id: body.nodeid_out, handle: body.fh_out, offset: body.off_out };
-  return session.fileSystem.copyFileRange(source, target, body.len, body.flags);
+  return session.fileSystem.copyFileRange(source, target, body.len, body.flags, { killPrivileges: lacksPrivileges(request) });
 }

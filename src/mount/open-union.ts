@@ -4,12 +4,13 @@ import type { Layer } from '../../fs/layer/layer.ts';
 import type { Helpers } from '../../fs/union/helpers.ts';
 import { UnionFs } from '../../fs/union/union-fs.ts';
 import { openIndexedLayer } from '../store/indexed-layer.ts';
+import { openLayerFromFiles } from '../store/layer-from-files.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { MountSpec } from './spec.ts';
 
-/** The file system a mount is to show. `close` what is below it when it has been destroyed. */
-export async function openUnion(spec: MountSpec, helpers: Helpers): Promise<{ fileSystem: UnionFs; close: () => void }> {
-  const lower = await openLower(spec);
+/** The file system a mount is to show. `close` what is below it when it has been destroyed. `store`: whether this process has the store open. */
+export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: UnionFs; close: () => void }> {
+  const lower = await openLower(spec, store);
   const fileSystem = new UnionFs({
     lower, helpers, passthrough: spec.passthrough,
     ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
@@ -18,7 +19,10 @@ export async function openUnion(spec: MountSpec, helpers: Helpers): Promise<{ fi
   return { fileSystem, close: () => lower.close() };
 }
 
-async function openLower(spec: MountSpec): Promise<Layer> {
-  if (spec.lower.kind === 'layer') return await openIndexedLayer({ root: spec.lower.store, layerId: spec.lower.layer as LayerId });
+async function openLower(spec: MountSpec, store: boolean): Promise<Layer> {
+  if (spec.lower.kind === 'layer') {
+    const layer = { root: spec.lower.store, layerId: spec.lower.layer as LayerId };
+    return store ? await openIndexedLayer(layer) : openLayerFromFiles(layer);
+  }
   return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths);
 }

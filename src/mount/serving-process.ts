@@ -17,7 +17,7 @@ async function serve(spec: MountSpec): Promise<void> {
   const [wakeFd, woken] = socketPair();
   const helpers = new Helpers({ wakeFd });
   new Socket({ fd: woken }).on('data', () => helpers.drain());
-  const { fileSystem, close } = await openUnion(spec, helpers);
+  const { fileSystem, close } = await openUnion(spec, helpers, { store: false });
   const { ended } = await mountFuseNative(spec.target, {
     fileSystem, mount: { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) },
     onError: (error) => send({ kind: 'error', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),

@@ -29,7 +29,7 @@ function handle(message: ToServing): void {
 }
 
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
-  const { fileSystem, close } = await openUnion(spec, helpers);
+  const { fileSystem, close } = await openUnion(spec, helpers, { store: true });
   server.add({
     fd, fileSystem, wanted: wantedFor(spec.passthrough),
     onEnd: () => {

@@ -21,3 +21,16 @@ test('an import from fs to src is found', () => {
     rmSync(root, { recursive: true });
   }
 });
+
+test('a package that one file has to itself is found in any other, however it is loaded', () => {
+  const root = mkdtempSync(join(tmpdir(), 'ufs-arrows-'));
+  try {
+    mkdirSync(join(root, 'fs/host'), { recursive: true });
+    mkdirSync(join(root, 'src/store'), { recursive: true });
+    writeFileSync(join(root, 'fs/host/native.ts'), "import koffi from 'koffi';\nimport { join } from 'node:path';\n");
+    writeFileSync(join(root, 'src/store/b.ts'), "createRequire(import.meta.url)('fuse-native');\nawait import('koffi');\n");
+    assert.deepEqual(wrongImports(root), ['src/store/b.ts imports fuse-native', 'src/store/b.ts imports koffi']);
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
