@@ -121,10 +121,11 @@ export interface FileSystem {
   flush(id: number, handle: number): MaybePromise<void>;
   release(id: number, handle: number): void;
   fsync(id: number, handle: number, dataOnly: boolean): MaybePromise<void>;
-  fallocate(id: number, handle: number, mode: number, offset: number, length: number): MaybePromise<void>;
+  /** `killPrivileges`: drop setuid and setgid as a write does; so of `copyFileRange`, for its target. */
+  fallocate(id: number, handle: number, mode: number, offset: number, length: number, how?: { killPrivileges: boolean }): MaybePromise<void>;
   /** `whence` as lseek(2): SEEK_DATA 3, SEEK_HOLE 4. */
   lseek(id: number, handle: number, offset: number, whence: number): MaybePromise<number>;
-  copyFileRange(source: { id: number; handle: number; offset: number }, target: { id: number; handle: number; offset: number }, length: number, flags: number): MaybePromise<number>;
+  copyFileRange(source: { id: number; handle: number; offset: number }, target: { id: number; handle: number; offset: number }, length: number, flags: number, how?: { killPrivileges: boolean }): MaybePromise<number>;
   /** `argument` is what the kernel copied in; the bytes to copy out. */
   ioctl(id: number, handle: number, command: number, argument: Buffer, outSize: number): MaybePromise<Buffer>;
 
@@ -140,7 +141,8 @@ export interface FileSystem {
 
   /** ENODATA where there is none of that name. */
   getxattr(id: number, name: Name): MaybePromise<Buffer>;
-  listxattr(id: number): MaybePromise<Name[]>;
+  /** Names that `caller` may know of; without one, all. */
+  listxattr(id: number, caller?: Caller): MaybePromise<Name[]>;
   /** `flags` as setxattr(2): XATTR_CREATE 1, XATTR_REPLACE 2. */
   setxattr(caller: Caller, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): MaybePromise<void>;
   removexattr(caller: Caller, id: number, name: Name): MaybePromise<void>;

@@ -124,16 +124,16 @@ export class UnionFs implements FileSystem {
     return fsync(this.#union, handle, dataOnly);
   }
 
-  fallocate(_id: number, handle: number, mode: number, offset: number, length: number): MaybePromise<void> {
-    return fallocate(this.#union, handle, mode, offset, length);
+  fallocate(_id: number, handle: number, mode: number, offset: number, length: number, how?: { killPrivileges: boolean }): MaybePromise<void> {
+    return fallocate(this.#union, handle, { mode, offset, length }, how);
   }
 
   lseek(_id: number, handle: number, offset: number, whence: number): number {
     return lseek(this.#union, handle, offset, whence);
   }
 
-  copyFileRange(source: Place, target: Place, length: number): MaybePromise<number> {
-    return copyFileRange(this.#union, source, target, length);
+  copyFileRange(source: Place, target: Place, length: number, _flags: number, how?: { killPrivileges: boolean }): MaybePromise<number> {
+    return copyFileRange(this.#union, { source, target, length }, how);
   }
 
   ioctl(id: number, _handle: number, command: number, argument: Buffer, outSize: number): MaybePromise<Buffer> {
@@ -164,8 +164,8 @@ export class UnionFs implements FileSystem {
     return getxattr(this.#union, id, name);
   }
 
-  listxattr(id: number): Name[] {
-    return listxattr(this.#union, id);
+  listxattr(id: number, caller?: Caller): Name[] {
+    return listxattr(this.#union, id, caller);
   }
 
   setxattr(_caller: Caller, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): MaybePromise<void> {

@@ -9,7 +9,8 @@ import { inInitialUserNamespace } from '../../fs/host/process.ts';
 import { isDirectory, isRegular, S_IFSOCK } from '../../fs/stat.ts';
 import type { Stat } from '../../fs/stat.ts';
 import type { PassthroughMode } from '../../fs/transport/mount.ts';
-import { needsRootAndFuse } from '../helpers/needs.ts';
+import type { Transport } from '../../fs/transport/transport.ts';
+import { needsFuseNative, needsRootAndFuse } from '../helpers/needs.ts';
 import { listTree, treeDifferences } from '../helpers/tree.ts';
 import { cannotRun, writeFixture } from './case.ts';
 import type { Fixture } from './case.ts';
@@ -63,14 +64,16 @@ export interface MountKind {
   lower: LowerKind;
   passthrough: PassthroughMode;
   placements?: PlacementName[];
+  transport?: Transport;
 }
 
 /** Declares all cases on a mount for each placement of their files. */
-export function testOnMounts({ lower, passthrough, placements: wanted = PLACEMENTS }: MountKind): void {
+export function testOnMounts({ lower, passthrough, placements: wanted = PLACEMENTS, transport = 'dev-fuse' }: MountKind): void {
   for (const where of wanted) {
     const placement: Placement = placements[where];
-    const mode = `${lower} below, passthrough ${inInitialUserNamespace() ? passthrough : 'impossible'}, files ${where}`;
-    describe(`mount, ${mode}`, { skip: needsRootAndFuse }, () => {
+    const way = transport === 'dev-fuse' ? `passthrough ${inInitialUserNamespace() ? passthrough : 'impossible'}` : transport;
+    const mode = `${lower} below, ${way}, files ${where}`;
+    describe(`mount, ${mode}`, { skip: transport === 'fuse-native' ? needsFuseNative() : needsRootAndFuse }, () => {
       const base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
       const lowers = LAYERS.slice(1).map((layer) => path.join(base, layer));
       const cases = Object.entries(posixCases).map(([title, definition], index) => {
@@ -88,7 +91,7 @@ export function testOnMounts({ lower, passthrough, placements: wanted = PLACEMEN
         const roots = Object.fromEntries(LAYERS.map((layer) => [layer, path.join(base, layer)])) as Roots;
         for (const made of Object.values(roots)) fs.mkdirSync(made);
         for (const { definition, name, skip } of cases) if (skip === false) placement.place(definition.fixture ?? {}, roots, name);
-        mount = await mountable(lower, lowers, { base, passthrough });
+        mount = await mountable(lower, lowers, { base, passthrough, transport });
         if (mount.upper !== roots.upper) execFileSync('cp', ['-a', `${roots.upper}/.`, mount.upper]);
         keptBefore = kept();
         root = await mount.mount();

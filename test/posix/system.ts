@@ -16,6 +16,7 @@ const libc = {
   fcntl: c.func('fcntl', 'int', ['int', 'int', 'void *']),
   fcntlNumber: c.func('fcntl', 'int', ['int', 'int', 'long']),
   setgroups: c.func('syscall', 'long', ['long', 'long', 'void *']),
+  getgroups: c.func('int getgroups(int room, void *list)'),
   flock: c.func('int flock(int fd, int operation)'),
   syncfs: c.func('int syncfs(int fd)'),
   opendir: c.func('void *opendir(str path)'),
@@ -123,7 +124,9 @@ export function withGroups<T>(groups: number[], action: () => T): T {
     for (const [index, id] of ids.entries()) list.writeUInt32LE(id, 4 * index);
     check(libc.setgroups(SYS_SETGROUPS, ids.length, list) as number, 'set groups');
   };
-  const before = process.getgroups?.() ?? [];
+  const list = Buffer.alloc(65_536 * 4);
+  const count = check(libc.getgroups(65_536, list), 'get groups');
+  const before = Array.from({ length: count }, (_, index) => list.readUInt32LE(4 * index));
   set(groups);
   try {
     return action();

@@ -102,9 +102,11 @@ function ignoreValue(value: number | Promise<number>): void | Promise<void> {
   return value instanceof Promise ? value.then(() => undefined) : undefined;
 }
 
-export function fallocate(union: Union, handleId: number, mode: number, offset: number, length: number): void | Promise<void> {
-  const job = { kind: 'allocate', fd: descriptor(union, union.handles.file(handleId)), mode, offset, length } as const;
-  return ignoreValue(length <= INLINE ? perform(job) : union.run(job));
+export function fallocate(union: Union, handleId: number, what: { mode: number; offset: number; length: number }, how?: { killPrivileges: boolean }): void | Promise<void> {
+  const handle = union.handles.file(handleId);
+  const job = { kind: 'allocate', fd: descriptor(union, handle), ...what } as const;
+  if (how?.killPrivileges === true) clearPrivileges(handle.node, job.fd);
+  return ignoreValue(what.length <= INLINE ? perform(job) : union.run(job));
 }
 
 export function lseek(union: Union, handleId: number, offset: number, whence: number): number {
@@ -116,8 +118,10 @@ interface Place {
   offset: number;
 }
 
-export function copyFileRange(union: Union, source: Place, target: Place, length: number): number | Promise<number> {
+export function copyFileRange(union: Union, what: { source: Place; target: Place; length: number }, how?: { killPrivileges: boolean }): number | Promise<number> {
+  const { source, target, length } = what;
   const [from, to] = [union.handles.file(source.handle), union.handles.file(target.handle)];
   const job = { kind: 'copyRange', from: descriptor(union, from), fromOffset: source.offset, to: descriptor(union, to), toOffset: target.offset, length } as const;
+  if (how?.killPrivileges === true) clearPrivileges(to.node, job.to);
   return length <= INLINE ? perform(job) : union.run(job);
 }

@@ -1,4 +1,5 @@
 import { FsError } from '../../errno.ts';
+import type { Caller } from '../../file-system.ts';
 import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts';
 import { S_ISGID } from '../../stat.ts';
 import { statFd } from '../../host/at.ts';
@@ -10,12 +11,15 @@ import { afterCopyUp } from '../copy-up.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
 
-/** Answers which layer a file comes from; listed nowhere, and nobody can set it. */
-export const LAYER_XATTR = 'user.ufs.layer';
+/**
+ * Answers which layer a file comes from; listed nowhere, and nobody can set it. The first name is for tools that insist on a namespace; symlinks, devices, fifos and
+ * sockets, of which the kernel asks for no user.* xattr, have only the second.
+ */
+const LAYER_XATTRS: readonly Name[] = ['user.ufs.layer', 'ufs.layer'];
 
 export function getxattr(union: Union, id: number, name: Name): Buffer {
   const node = union.table.get(id);
-  if (name === LAYER_XATTR) return nameToBytes(nameFromText(node.upper ? 'upper' : union.lower.origin(node.lower)));
+  if (LAYER_XATTRS.includes(name)) return nameToBytes(nameFromText(node.upper ? 'upper' : union.lower.origin(node.lower)));
   const value = valueOf(union, node, name);
   if (value === undefined) throw noAttribute(id, name);
   return value;
@@ -30,9 +34,12 @@ function noAttribute(id: number, name: Name): FsError {
   return new FsError('ENODATA', `Cannot find the xattr ${nameToText(name)} of node ${id}`);
 }
 
-export function listxattr(union: Union, id: number): Name[] {
+/** Without a caller all are listed. */
+export function listxattr(union: Union, id: number, caller?: Caller): Name[] {
   const node = union.table.get(id);
-  return node.upper ? hostList(union.target(node)).filter((name) => !isHiddenXattr(name)) : union.lower.listXattr(node.lower);
+  const names = node.upper ? hostList(union.target(node)).filter((name) => !isHiddenXattr(name)) : union.lower.listXattr(node.lower);
+  // The kernel refuses to read these without CAP_SYS_ADMIN, but lists what we list.
+  return caller === undefined || caller.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
 }
 
 export function setxattr(union: Union, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): void | Promise<void> {
@@ -58,7 +65,7 @@ export function removexattr(union: Union, id: number, name: Name): void | Promis
 
 function changeable(union: Union, id: number, name: Name): Node {
   union.writable();
-  if (isHiddenXattr(name) || name === LAYER_XATTR) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
+  if (isHiddenXattr(name) || LAYER_XATTRS.includes(name)) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
   return union.table.get(id);
 }
 
