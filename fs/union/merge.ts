@@ -40,6 +40,8 @@ export interface LowerData {
 export interface PartialCopy {
   data?: LowerData;
   saved?: SavedAttributes;
+  /** Nothing is missing: it is marked, but was truncated. The mark goes before anything is written. */
+  emptied?: boolean;
 }
 
 /** What a name is. */
@@ -87,7 +89,8 @@ export function resolve(sides: Sides, directory: DirectorySides, name: Name): Fo
 
 /** A copy of size 0 lacks nothing: so it is whole as soon as it is truncated, whenever its mark goes. */
 function partialCopy(sides: Sides, parent: DirectorySides, name: Name, stat: Stat, marks: FileMarks): PartialCopy | undefined {
-  if (!marks.metacopy || !isRegular(stat) || stat.size === 0) return undefined;
+  if (!marks.metacopy || !isRegular(stat)) return undefined;
+  if (stat.size === 0) return { emptied: true };
   const { redirect, saved } = marks;
   const found = redirect === undefined ? below(sides, parent.lower, name, isRegular) : followRedirect(sides, parent, redirect, isRegular);
   const data = { node: found?.node, path: found?.path ?? '', redirected: redirect !== undefined };

@@ -10,6 +10,7 @@ import { statfs, type HostStatfs } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer } from '../layer/layer.ts';
 import { forgetSaved, putBack, withSaved } from '../layer/file-marks.ts';
+import { removeMark } from '../layer/overlay-xattr.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
 import type { WhiteoutSpelling } from '../layer/whiteout.ts';
@@ -117,7 +118,8 @@ export class Union implements Sides {
     return node;
   }
 
-  #enterPartial(node: Node, { data, saved }: PartialCopy): void {
+  #enterPartial(node: Node, { data, saved, emptied }: PartialCopy): void {
+    if (emptied === true) this.withDescriptor(node, (fd) => removeMark(fd, 'metacopy'));
     // While data is being copied into it, the node knows better.
     if (node.copyUp !== undefined || !node.upper || data === undefined) return;
     node.lower = data.node;
