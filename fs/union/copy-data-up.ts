@@ -8,8 +8,14 @@ import { removeMark, writeMark } from '../layer/overlay-xattr.ts';
 import type { Node } from './node.ts';
 import type { Union } from './state.ts';
 
-/** Files up to this size are copied at once: asking a helper thread costs more. */
-export const INLINE = 256 * 1024;
+/** Files up to this size are copied at once where nothing is synced: asking a helper thread costs more. */
+const INLINE = 256 * 1024;
+
+/** Syncing may take long however little there is to sync; in helper threads several copies share what the disk does. */
+export function copiedAtOnce(union: Union, size: number): boolean {
+  const { helpers, volatile } = union.options;
+  return helpers === undefined || size === 0 || (volatile === true && size <= INLINE);
+}
 
 interface Copying {
   from: number;
@@ -24,7 +30,7 @@ interface Copying {
  */
 export function copyDataUp(union: Union, node: Node): Promise<void> | undefined {
   const copying = begin(union, node);
-  if (copying.size <= INLINE || union.options.helpers === undefined) {
+  if (copiedAtOnce(union, copying.size)) {
     try {
       copyData(copying.from, copying.to, copying.size);
       if (union.options.volatile !== true) fsync(copying.to);

@@ -11,7 +11,7 @@ import { setXattr } from '../host/xattr.ts';
 import { writeOrigin } from '../layer/file-marks.ts';
 import { isHiddenXattr, writeMark } from '../layer/overlay-xattr.ts';
 import type { UpperTree } from '../layer/upper.ts';
-import { copyDataUp, emptyCopy, freeOfName, INLINE, switchHandles } from './copy-data-up.ts';
+import { copiedAtOnce, copyDataUp, emptyCopy, freeOfName, switchHandles } from './copy-data-up.ts';
 import { inodeKey, type Union } from './state.ts';
 import type { Node } from './node.ts';
 
@@ -49,7 +49,7 @@ function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undef
   const stat = union.lower.stat(node.lower);
   const temporary = upper.temporaryName();
   const bare = upper.metacopy && node.type === S_IFREG && stat.size > 0 && (need === 'metadata' || need === 'name');
-  if (node.type !== S_IFREG || bare || need === 'empty' || stat.size <= INLINE || union.options.helpers === undefined) {
+  if (node.type !== S_IFREG || bare || need === 'empty' || copiedAtOnce(union, stat.size)) {
     build(union, node, stat, temporary, (to) => {
       if (bare) markBare(upper, to, stat.size);
       else if (need !== 'empty' && stat.size > 0) copyAll(union, node, to, stat.size);

@@ -89,8 +89,8 @@ describe('copy-up', () => {
     const opens = [1, 2].map(() => driver.fs.open(driver.caller, id, O_RDWR, HOW));
     assert(opens.every((open) => open instanceof Promise));
     assert.equal(driver.stat('big').size, 3_000_000);
-    driver.write('small', 'y');
-    driver.rename('small', 'other');
+    driver.create('new', 'y');
+    driver.rename('new', 'other');
     let settled = false;
     const all = Promise.all(opens as Promise<{ handle: number }>[]).finally(() => (settled = true));
     while (!settled) {
