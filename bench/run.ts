@@ -24,7 +24,7 @@ const contenders: Contender[] = [
   { name: 'plain', mount: (target, lower) => sh(`cp -a ${lower}/. ${target}/`) },
   { name: 'overlayfs', mount: (target, lower, upper, work) => sh(`mount -t overlay overlay -o lowerdir=${lower},upperdir=${upper},workdir=${work} ${target}`) },
   { name: 'fuse-overlayfs', mount: (target, lower, upper, work) => sh(`fuse-overlayfs -o lowerdir=${lower},upperdir=${upper},workdir=${work} ${target}`) },
-  { name: 'ufs', mount: (target, lower, upper, work) => sh(`${process.execPath} ${MAIN} mount --detach -o lowerdir=${lower},upperdir=${upper},workdir=${work} ${target}`) },
+  { name: 'ufs', mount: (target, lower, upper, work) => sh(`${process.execPath} ${MAIN} mount --detach -o lowerdir=${lower},upperdir=${upper},workdir=${work},metacopy=on ${target}`) },
 ];
 
 /** Work done in a mounted directory, in this order; each is a shell script. `cold`: the kernel's caches are dropped first. */

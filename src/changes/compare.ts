@@ -1,5 +1,5 @@
 import { FsError } from '../../fs/errno.ts';
-import { close } from '../../fs/host/at.ts';
+import { close, statFd } from '../../fs/host/at.ts';
 import { preadFull } from '../../fs/host/file.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import { isDirectory, isRegular, isSymlink, type Stat } from '../../fs/stat.ts';
@@ -46,13 +46,19 @@ function differentData<A, B>(before: Side<A>, after: Side<B>): boolean {
   try {
     const now = after.layer.open(after.node);
     try {
-      return differentBytes(old, now, after.stat.size);
+      return !isSameFile(old, now) && differentBytes(old, now, after.stat.size);
     } finally {
       close(now);
     }
   } finally {
     close(old);
   }
+}
+
+/** A file of which only metadata was copied has the data it had. */
+function isSameFile(a: number, b: number): boolean {
+  const [left, right] = [statFd(a), statFd(b)];
+  return left.ino === right.ino && left.devMajor === right.devMajor && left.devMinor === right.devMinor;
 }
 
 function differentBytes(old: number, now: number, size: number): boolean {
