@@ -1,5 +1,6 @@
 import type { PosixCases } from './case.ts';
 import { aclCases } from './cases/acls.ts';
+import { attributeCases } from './cases/attributes.ts';
 import { dataCases } from './cases/data.ts';
 import { directoryCases } from './cases/directories.ts';
 import { errorCases } from './cases/errors.ts';
@@ -25,5 +26,5 @@ import { xattrCases } from './cases/xattrs.ts';
 export const posixCases: PosixCases = {
   ...openCases, ...directoryCases, ...removeCases, ...renameCases, ...linkCases, ...nodeCases, ...timeCases, ...permissionCases, ...xattrCases, ...dataCases,
   ...nameCases, ...errorCases, ...renameFlagCases, ...openFlagCases, ...openFileCases, ...mappingCases,
-  ...lockCases, ...timesMovedCases, ...privilegeCases, ...aclCases, ...xattrLimitCases,
+  ...lockCases, ...timesMovedCases, ...privilegeCases, ...aclCases, ...xattrLimitCases, ...attributeCases,
 };

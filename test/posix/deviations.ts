@@ -1,7 +1,9 @@
+import { fuseNativeDeviations } from './fuse-native-deviations.ts';
+
 /** What mounts do otherwise than a plain file system, and why that is accepted: here and nowhere else, each told of in the README's "Differences". */
 const deviations: { titles: readonly string[]; where: RegExp; reason: string }[] = [
   {
-    titles: ['unlink updates the ctime of a file that has other names'], where: /passthrough (auto|always), files in (the lowest layer|a middle layer|all layers)/,
+    titles: ['unlink updates the ctime of a file that has other names'], where: /(passthrough (auto|always)|fuse-native), files in (the lowest layer|a middle layer|all layers)/,
     reason: 'the other names are in a lower layer, and a file isn\'t copied up for its ctime',
   },
   {
@@ -12,6 +14,11 @@ const deviations: { titles: readonly string[]; where: RegExp; reason: string }[]
     titles: ['without O_APPEND, taken back from an open file, writes go to their offset'], where: /passthrough (auto|always)/,
     reason: 'passthrough: the kernel appends to the backing file as long as it was opened so',
   },
+  {
+    titles: ['chattr +a lets a file grow only'], where: /passthrough (never|impossible)/,
+    reason: 'a writeback cache writes pages, not what was appended: such a file can\'t be opened for writing',
+  },
+  ...fuseNativeDeviations,
 ];
 
 /** Why a case isn't run on a mount described so; false: it is. */

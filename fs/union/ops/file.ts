@@ -1,8 +1,8 @@
-import { FsError } from '../../errno.ts';
+import { FsError, hasCode } from '../../errno.ts';
 import type { Caller, OpenReply } from '../../file-system.ts';
 import { S_IFREG, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, statFd } from '../../host/at.ts';
-import { O_ACCMODE, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../host/constants.ts';
+import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../host/constants.ts';
 import { truncateFd } from '../../host/file.ts';
 import { afterCopyUp } from '../copy-up.ts';
 import type { Node } from '../node.ts';
@@ -26,7 +26,7 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
   return afterCopyUp(union, node, truncates ? 'empty' : 'data', () => {
     refuseStaleBacking(union, node);
     const wanted = backingFlags(union, flags);
-    const fd = union.openUpper(node, wanted === O_RDONLY ? O_RDWR : wanted);
+    const fd = openToWrite(union, node, flags, wanted === O_RDONLY ? O_RDWR : wanted);
     try {
       if (truncates) {
         truncateFd(fd, 0);
@@ -38,6 +38,16 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
     }
     return opened(union, node, { flags: wanted, fd, exec: how.exec });
   });
+}
+
+/** An append-only file (`chattr +a`) can only be opened as one; not with a writeback cache, which writes whole pages back. */
+function openToWrite(union: Union, node: Node, flags: number, wanted: number): number {
+  try {
+    return union.openUpper(node, wanted);
+  } catch (error) {
+    if (!hasCode(error, 'EPERM') || (flags & O_APPEND) === 0 || union.kernel?.writebackCache === true) throw error;
+    return union.openUpper(node, wanted | O_APPEND);
+  }
 }
 
 /** Where the first bytes of a lower file decide about passthrough and have to come from the disk, a helper thread waits for them. */

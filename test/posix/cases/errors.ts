@@ -7,7 +7,7 @@ import { mknodAt } from '../../../fs/host/make.ts';
 import { S_IFCHR, S_IFIFO, S_IFREG, S_IFSOCK } from '../../../fs/stat.ts';
 import { as, directory, fails, file, names, node, stat, symlink, text, withFile } from '../case.ts';
 import type { Fixture, PosixCases } from '../case.ts';
-import { setTimes, truncatePath, UTIME_NOW, UTIME_OMIT } from '../system.ts';
+import { setTimes, syncFileSystem, truncatePath, UTIME_NOW, UTIME_OMIT } from '../system.ts';
 
 const U = 54_321;
 const G = 54_322;
@@ -142,6 +142,12 @@ export const errorCases: PosixCases = {
           fs.writeSync(fd, 'y', 2 ** 52);
           fs.fsyncSync(fd);
         });
+        // It is told to the next syncfs(2) once more, whose ever that is.
+        try {
+          syncFileSystem(fd);
+        } catch (error) {
+          assert.equal((error as NodeJS.ErrnoException).code, 'EFBIG');
+        }
       });
       fs.truncateSync(`${dir}/f`, 1);
       assert.equal(text(`${dir}/f`), 'x');

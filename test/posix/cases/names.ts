@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { close, openAt, rmdirAt, statAt, unlinkAt } from '../../../fs/host/at.ts';
-import { O_CREAT, O_WRONLY } from '../../../fs/host/constants.ts';
-import { mkdirAt } from '../../../fs/host/make.ts';
-import { directory, fails, file, inNested, names, text } from '../case.ts';
+import { close, linkAt, openAt, readlinkAt, renameAt, rmdirAt, statAt, unlinkAt } from '../../../fs/host/at.ts';
+import { chmodAt } from '../../../fs/host/attributes.ts';
+import { O_CREAT, O_RDWR, O_WRONLY } from '../../../fs/host/constants.ts';
+import { listDirectory } from '../../../fs/host/directory.ts';
+import { mkdirAt, symlinkAt } from '../../../fs/host/make.ts';
+import { listXattr, setXattr } from '../../../fs/host/xattr.ts';
+import { directory, fails, file, inNested, listed, names, stat, text } from '../case.ts';
 import type { PosixCases } from '../case.ts';
 
 const LONG = 'n'.repeat(255);
@@ -87,6 +91,41 @@ export const nameCases: PosixCases = {
         inNested(dir, path.slice(0, -1), () => undefined, (fd) => rmdirAt(fd, path[depth - 1]));
       }
       assert.deepEqual(names(dir), []);
+    },
+  },
+  'files far deeper than a path can say are written, renamed, linked, have xattrs, and go': {
+    run(dir) {
+      const parts = Array.from({ length: 25 }, (_, index) => `${index}-`.padEnd(250, 'd'));
+      inNested(dir, parts, (fd, name) => mkdirAt(fd, name, 0o755), (fd) => {
+        const file = openAt(fd, 'a', O_RDWR | O_CREAT, 0o644);
+        fs.writeSync(file, 'deep');
+        renameAt(fd, 'a', fd, 'b');
+        linkAt(fd, 'b', fd, 'c');
+        symlinkAt('b', fd, 'l');
+        chmodAt(fd, 'b', 0o600);
+        setXattr(file, 'user.deep', Buffer.from('1'));
+        assert.deepEqual([statAt(fd, 'c').nlink, statAt(fd, 'c').mode & 0o777, statAt(fd, 'b').size, readlinkAt(fd, 'l'), listXattr(file)], [2, 0o600, 4, 'b', ['user.deep']]);
+        assert.deepEqual(listDirectory(fd).map(({ name }) => name).sort(), ['b', 'c', 'l']);
+        close(file);
+        for (const name of ['b', 'c', 'l']) unlinkAt(fd, name);
+      });
+      execFileSync('rm', ['-rf', parts[0] as string], { cwd: dir });
+      assert.deepEqual(names(dir), []);
+    },
+  },
+  'names "." and ".." are there, and can\'t be made, renamed or removed': {
+    fixture: { d: directory(), 'd/e': directory() },
+    run(dir) {
+      assert.deepEqual([...listed(`${dir}/d`).keys()], ['e']);
+      assert.equal(stat(`${dir}/d/e/..`).ino, stat(`${dir}/d`).ino);
+      assert.equal(stat(`${dir}/d/.`).ino, stat(`${dir}/d`).ino);
+      for (const name of ['.', '..']) {
+        fails('EEXIST', () => fs.mkdirSync(`${dir}/d/${name}`));
+        fails('EBUSY', () => fs.renameSync(`${dir}/d/${name}`, `${dir}/x`));
+        fails('EISDIR', () => fs.unlinkSync(`${dir}/d/${name}`));
+      }
+      fs.renameSync(`${dir}/d/e`, `${dir}/e`);
+      assert.equal(stat(`${dir}/e/..`).ino, stat(dir).ino);
     },
   },
 };
