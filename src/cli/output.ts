@@ -34,7 +34,12 @@ export function age(created: string, now = Date.now()): string {
   if (Number.isNaN(seconds)) return 'unknown';
   for (const [name, length] of [['day', 86_400], ['hour', 3600], ['minute', 60]] as const) {
     const count = Math.floor(seconds / length);
-    if (count > 0) return `${count} ${name}${count === 1 ? '' : 's'} ago`;
+    if (count > 0) return `${counted(count, name)} ago`;
   }
-  return `${seconds} second${seconds === 1 ? '' : 's'} ago`;
+  return `${counted(seconds, 'second')} ago`;
+}
+
+/** "1 layer", "2 layers". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }

@@ -41,7 +41,7 @@ export function overlayMount(option: string, target: string, cwd: string, passth
     else if (!IGNORED.has(name)) unknown.push(word);
   }
   const [lower, upper, work] = ['lowerdir', 'upperdir', 'workdir'].map((name) => values.get(name));
-  if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=`);
+  if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=; an image is mounted without -o (--read-only lets nothing be changed)`);
   if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
   spec.lower = { kind: 'directories', paths: splitEscaped(lower, ':').map((path) => nameFromText(resolve(cwd, path))) };
   if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) {

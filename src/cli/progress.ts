@@ -1,4 +1,5 @@
 import type { Io } from '../control/io.ts';
+import type { Work } from '../graph/apply.ts';
 import { bytes } from './output.ts';
 
 /** Nothing is shown for work that is done within this time, milliseconds. */
@@ -45,5 +46,22 @@ export class Progress {
   end(): void {
     if (this.#shown > 0) this.#io.err('\r\x1b[K');
     this.#shown = 0;
+  }
+}
+
+/** Does long work with a line that tells how far it is; what it leaves out is said on standard error. */
+export async function withProgress<Made>(io: Io, action: string, work: (how: Work) => Promise<Made>, total?: number): Promise<Made> {
+  const progress = new Progress(io, action, total);
+  try {
+    return await work({
+      signal: io.signal,
+      progress: (done, entries) => progress.update(done, entries),
+      warn: (message) => {
+        progress.end();
+        io.err(`ufs: ${message}\n`);
+      },
+    });
+  } finally {
+    progress.end();
   }
 }

@@ -1,10 +1,10 @@
 import { CommanderError } from 'commander';
-import { hasCode } from '../../fs/errno.ts';
 import { connectToServer, runRemotely } from '../control/client.ts';
 import type { Io } from '../control/io.ts';
 import { type Context, RunInServer } from './context.ts';
 import { ProcessContext } from './process-context.ts';
 import { buildProgram } from './program.ts';
+import { report } from './report.ts';
 
 /** Milliseconds to go on trying for a store that another command has, or whose server is just starting or ending. */
 const PATIENCE = 10_000;
@@ -19,6 +19,7 @@ export async function run(argv: string[], io: Io): Promise<number> {
     } catch (error) {
       if (!(error instanceof RunInServer)) throw error;
       try {
+        io.signal.throwIfAborted();
         const socket = await connectToServer(error.socket);
         const code = socket === undefined ? undefined : await runRemotely(socket, argv, io);
         if (code !== undefined) return code;
@@ -43,13 +44,4 @@ async function execute(argv: string[], context: Context): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     return report(context.io, error);
   }
-}
-
-function report(io: Io, error: unknown): number {
-  if (io.signal.aborted && (hasCode(error, 'ABORT_ERR') || (error instanceof Error && error.name === 'AbortError'))) io.err('ufs: stopped\n');
-  else {
-    io.err(`ufs: ${error instanceof Error ? error.message : String(error)}\n`);
-    if (process.env['UFS_DEBUG'] !== undefined && error instanceof Error) io.err(`${error.stack}\n`);
-  }
-  return 1;
 }

@@ -1,13 +1,15 @@
-import { createWriteStream, renameSync, rmSync } from 'node:fs';
+import { createWriteStream, realpathSync, renameSync, rmSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { hasCode } from '../../fs/errno.ts';
 import { UfsError } from '../errors.ts';
 import type { Context } from './context.ts';
 import { Progress } from './progress.ts';
 
-/** Writes an archive to a file, which appears only when it is whole, or to standard output, but not onto a terminal. */
-export async function writeArchive(context: Context, action: string, archive: AsyncIterable<Buffer>, output: string | undefined): Promise<void> {
+/** Writes an archive to a file, which appears only when it is whole, or to standard output (`-` too), but not onto a terminal. */
+export async function writeArchive(context: Context, action: string, archive: AsyncIterable<Buffer>, to: string | undefined): Promise<void> {
+  const output = to === '-' ? undefined : to;
   const { io } = context;
   if (output === undefined && io.outputTerminal) throw new UfsError('UFS_USAGE', 'Cannot write an archive onto a terminal: give --output, or a pipe');
   const progress = new Progress(io, action);
@@ -30,7 +32,20 @@ async function* countBytes(archive: AsyncIterable<Buffer>, signal: AbortSignal, 
   }
 }
 
-async function writeFile(path: string, archive: AsyncIterable<Buffer>): Promise<void> {
+/** Writes to a file that appears, or is replaced, only when it is whole; devices and pipes are written to as they are. */
+async function writeFile(output: string, archive: AsyncIterable<Buffer>): Promise<void> {
+  try {
+    const present = statSync(output, { throwIfNoEntry: false });
+    if (present !== undefined && !present.isFile()) await pipeline(Readable.from(archive), createWriteStream(output, { flags: 'r+' }));
+    else await replaceFile(present === undefined ? output : realpathSync(output), archive);
+  } catch (error) {
+    // What says a system call is about the output: the archive's own errors are FsError and UfsError.
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new UfsError('UFS_OUTPUT', `Cannot write "${output}": ${hasCode(error, 'ENOENT') ? 'there is no such directory' : hasCode(error, 'EISDIR') ? 'it is a directory' : error.message}`, { cause: error });
+  }
+}
+
+async function replaceFile(path: string, archive: AsyncIterable<Buffer>): Promise<void> {
   const aside = `${path}.partial-${process.pid}`;
   try {
     await pipeline(Readable.from(archive), createWriteStream(aside, { flags: 'wx', mode: 0o644 }));

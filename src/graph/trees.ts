@@ -24,7 +24,7 @@ export function findSubject(store: Store, text: string, kinds: readonly Subject[
       if (!hasCode(error, 'UFS_CONTAINER_NOT_FOUND', 'UFS_IMAGE_NOT_FOUND', 'UFS_LAYER_NOT_FOUND')) throw error;
     }
   }
-  throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.join(', no ')} of the store has that name or id`);
+  throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)} of the store has that name or id`);
 }
 
 /** An image by what people type: "debian" finds "docker.io/library/debian:latest". */

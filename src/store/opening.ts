@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, ftruncateSync, mkdirSync, openSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeSync, constants } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
 import { flock, LOCK_EX, LOCK_NB } from '../../fs/host/file.ts';
 import { UfsError } from '../errors.ts';
@@ -63,7 +63,7 @@ function locate(root: string, create: boolean): string {
   const path = resolve(root);
   if (!existsSync(path)) {
     if (!create) throw new UfsError('UFS_STORE_MISSING', `Cannot open the store ${path}: no such directory`);
-    mkdirSync(path, { recursive: true });
+    makeWithParents(path);
     chmodSync(path, 0o700);
   }
   const real = realpathSync(path);
@@ -74,6 +74,17 @@ function locate(root: string, create: boolean): string {
     chmodSync(real, 0o700);
   }
   return real;
+}
+
+/** mkdir -p. Not mkdirSync's `recursive`, which never ends where a parent is there but nothing can be made in it, as in /proc. */
+function makeWithParents(path: string): void {
+  try {
+    if (!existsSync(dirname(path))) makeWithParents(dirname(path));
+    mkdirSync(path);
+  } catch (error) {
+    if (error instanceof UfsError) throw error;
+    throw new UfsError('UFS_STORE_MISSING', `Cannot make a store in ${path}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** What a store whose making was interrupted may hold. */

@@ -76,7 +76,7 @@ describe('bad input', () => {
   });
   after(() => bench.close());
 
-  const sound = (): void => assert.match(bench.ufs('check'), /^The store is sound: 1 layers$/m);
+  const sound = (): void => assert.match(bench.ufs('check'), /^The store is sound: 1 layer$/m);
 
   test('compressed archives are the same layer as the plain one', () => {
     const id = bench.ufs('import', 'good.tar');

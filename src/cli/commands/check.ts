@@ -3,7 +3,7 @@ import { replay } from '../../archive/recipe.ts';
 import { UfsError } from '../../errors.ts';
 import { reapply } from '../../graph/reapply.ts';
 import type { Context } from '../context.ts';
-import { json } from '../output.ts';
+import { counted, json } from '../output.ts';
 import { Progress } from '../progress.ts';
 
 /** check: the store against itself. */
@@ -23,7 +23,7 @@ export function checkCommand(program: Command, context: Context): void {
       else {
         for (const { layer, problem, fixed } of problems) await io.out(`${layer}: ${problem}${fixed ? ' (mended)' : ''}\n`);
         const left = problems.filter(({ fixed }) => !fixed).length;
-        await io.out(left === 0 ? `The store is sound: ${store.layers().length} layers\n` : `${left} problem${left === 1 ? '' : 's'}\n`);
+        await io.out(left === 0 ? `The store is sound: ${counted(store.layers().length, 'layer')}\n` : `${counted(left, 'problem')}\n`);
       }
       if (problems.some(({ fixed }) => !fixed)) context.exitCode = 1;
     });

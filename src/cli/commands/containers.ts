@@ -1,13 +1,13 @@
 import type { Command } from 'commander';
 import { commitContainer } from '../../graph/commit.ts';
 import { findSubject, type Subject, topLayer } from '../../graph/trees.ts';
-import { shortImageName } from '../../archive/image-name.ts';
+import { fullImageName, shortImageName } from '../../archive/image-name.ts';
 import type { Store } from '../../store/store.ts';
 import type { Container } from '../../store/containers.ts';
 import type { Context } from '../context.ts';
 import { flushMount, mountedAt } from '../mounted.ts';
 import { age, json, shortId, table } from '../output.ts';
-import { Progress } from '../progress.ts';
+import { withProgress } from '../progress.ts';
 
 /** A new writable layer on what a name stands for. */
 export async function newContainer(store: Store, subject: Subject, name: string | undefined): Promise<Container> {
@@ -60,16 +60,9 @@ export function containerCommands(program: Command, context: Context): void {
     .action(async (idOrName: string, name: string | undefined, options: { message?: string; json?: boolean }) => {
       const store = await context.store();
       const container = store.findContainer(idOrName);
+      const fullName = name === undefined ? undefined : fullImageName(name);
       flushMount(context, container);
-      const progress = new Progress(io, 'Committing');
-      try {
-        const { layer, image } = await commitContainer(store, container, {
-          name, comment: options.message, signal: io.signal, warn: (message) => io.err(`ufs: ${message}\n`), progress: (done, entries) => progress.update(done, entries),
-        });
-        progress.end();
-        await io.out(options.json === true ? json({ image: image.id, names: image.names, layer: layer.id }) : `${image.id}\n`);
-      } finally {
-        progress.end();
-      }
+      const { layer, image } = await withProgress(io, 'Committing', (how) => commitContainer(store, container, { ...how, name: fullName, comment: options.message }));
+      await io.out(options.json === true ? json({ image: image.id, names: image.names, layer: layer.id }) : `${image.id}\n`);
     });
 }

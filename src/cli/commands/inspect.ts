@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
+import { hasCode } from '../../../fs/errno.ts';
 import { close, openPath } from '../../../fs/host/at.ts';
 import { O_NOFOLLOW, O_PATH } from '../../../fs/host/constants.ts';
 import { getXattrIfAny } from '../../../fs/host/xattr.ts';
@@ -11,8 +12,8 @@ import type { Context } from '../context.ts';
 import { age, bytes, json, shortId, table } from '../output.ts';
 import { mountedAt } from '../mounted.ts';
 
-/** The virtual xattr of a mount's files that names the layer they come from. */
-const LAYER_XATTR = 'user.ufs.layer';
+/** The virtual xattr of a mount's files that names the layer they come from: in no namespace of the kernel's, which has none for symlinks and devices. */
+const LAYER_XATTR = 'ufs.layer';
 
 /** layers, inspect, status, which: looking at the store and at mounts. */
 export function inspectCommands(program: Command, context: Context): void {
@@ -63,13 +64,24 @@ export function inspectCommands(program: Command, context: Context): void {
     .option('--json', 'as JSON')
     .action(async (path: string, options: { json?: boolean }) => {
       const at = resolve(io.cwd, path);
-      const fd = openPath(nameFromText(join(realpathSync(dirname(at)), basename(at))), O_PATH | O_NOFOLLOW);
-      try {
-        const layer = getXattrIfAny(fd, LAYER_XATTR)?.toString();
-        if (layer === undefined) throw new UfsError('UFS_NOT_MOUNTED', `Cannot tell the layer of ${at}: it isn't in a mount of ufs, or is a symlink or device, which can't be asked`);
-        await io.out(options.json === true ? json({ path: at, layer }) : `${layer}\n`);
-      } finally {
-        close(fd);
-      }
+      const layer = layerOf(at);
+      if (layer === undefined) throw new UfsError('UFS_NOT_MOUNTED', `Cannot tell the layer of "${at}": it isn't in a mount of ufs`);
+      await io.out(options.json === true ? json({ path: at, layer }) : `${layer}\n`);
     });
+}
+
+/** The layer a file comes from; undefined outside of ufs's mounts. */
+function layerOf(path: string): string | undefined {
+  let fd: number;
+  try {
+    fd = openPath(nameFromText(join(realpathSync(dirname(path)), basename(path))), O_PATH | O_NOFOLLOW);
+  } catch (error) {
+    const why = hasCode(error, 'ENOENT') ? 'there is no such file' : (error as Error).message;
+    throw new UfsError('UFS_NOT_FOUND', `Cannot tell the layer of "${path}": ${why}`, { cause: error });
+  }
+  try {
+    return getXattrIfAny(fd, LAYER_XATTR)?.toString();
+  } finally {
+    close(fd);
+  }
 }

@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { hasCode } from '../../../fs/errno.ts';
@@ -17,6 +17,7 @@ import { type Context, RunInServer } from '../context.ts';
 import { sayReady, startInBackground } from '../background.ts';
 import { mountedAt, mountOf } from '../mounted.ts';
 import { overlayMount } from '../overlay-options.ts';
+import { forEachSubject } from '../report.ts';
 import { newContainer } from './containers.ts';
 
 interface MountFlags {
@@ -40,7 +41,7 @@ export function mountCommands(program: Command, context: Context): void {
     .argument('<words...>', 'what to mount, and where')
     .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile, metacopy=on (chown, chmod, rename … copy no data up: for upper directories only ufs and overlayfs will mount)').argParser((value: string, previous: string[] = []) => [...previous, value]))
     .option('--name <name>', 'a name for the new container')
-    .option('--read-only', 'mount an image without a container; nothing can be changed')
+    .option('--read-only', 'let nothing be changed; an image is mounted without a container')
     .option('--rm', 'remove the new container when it is unmounted')
     .option('--detach', 'return once the mount is up; it is served in the background')
     .addOption(new Option('--passthrough <mode>', 'which files the kernel reads and writes by itself').choices(['auto', 'always', 'never']).default('auto'))
@@ -56,16 +57,17 @@ export function mountCommands(program: Command, context: Context): void {
     .argument('<directory|container...>', 'where, or what')
     .option('--lazy', 'although it is in use: it goes when nobody uses it any more')
     .action(async (words: string[], flags: { lazy?: boolean }) => {
-      for (const word of words) await unmountOne(context, word, flags.lazy === true);
+      await forEachSubject(context, words, (word) => unmountOne(context, word, flags.lazy === true));
     });
 
   program.command('serve')
-    .description('Serve the store: its mounts, and other commands meanwhile. Ends by a signal, or when its last mount is gone.')
-    .action(async () => {
+    .description('Serve the store until a signal comes: its mounts, and other commands meanwhile. Not needed before mount, which sees to it.')
+    .option('--until-unmounted', 'end when its last mount is gone')
+    .action(async (flags: { untilUnmounted?: boolean }) => {
       if (context.serving) throw new UfsError('UFS_STORE_IN_USE', 'Cannot serve the store: it is being served already');
       await context.serve();
       sayReady();
-      await Promise.race([context.idle(), aborted(io.signal)]);
+      await Promise.race([aborted(io.signal), ...(flags.untilUnmounted === true ? [context.idle()] : [])]);
     });
 }
 
@@ -75,13 +77,14 @@ async function mountDirectories(context: Context, words: string[], flags: MountF
   const target = words.at(-1) as string;
   if (words.length > 2) throw new UfsError('UFS_USAGE', `Cannot mount: with -o there is one directory to mount on, not ${words.join(', ')}`);
   const option = [...(flags.option as string[]), ...(flags.allowOther === true ? ['allow_other'] : [])].join(',');
+  const { spec, unknown } = overlayMount(option, target, io.cwd, flags.passthrough);
+  spec.target = nameFromText(realDirectory(resolve(io.cwd, target)));
+  for (const word of unknown) io.err(`ufs: unknown mount option ignored: ${word}\n`);
   if (flags.detach === true) {
     await startInBackground(['mount', '-o', option, '--passthrough', flags.passthrough, '--transport', flags.transport, target], io.cwd);
     warnOfGaps(context, flags.transport);
     return;
   }
-  const { spec, unknown } = overlayMount(option, target, io.cwd, flags.passthrough);
-  for (const word of unknown) io.err(`ufs: unknown mount option ignored: ${word}\n`);
   const mounted = await context.mounter.mount({ ...spec, transport: flags.transport });
   warnOfGaps(context, flags.transport);
   sayReady();
@@ -93,21 +96,24 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const [what, directory] = words;
   if (what === undefined || directory === undefined || words.length > 2) throw new UfsError('UFS_USAGE', 'Cannot mount: give an image or container, and a directory to mount it on');
   if (!context.serving && flags.detach === true) {
-    if (!(await isServed(context))) await startInBackground(['--root', context.root, 'serve'], '/');
+    if (!(await isServed(context))) await startInBackground(['--root', context.root, 'serve', '--until-unmounted'], '/');
     throw new RunInServer(context.socket);
   }
   await context.serve();
   const store = await context.store();
   const subject = findSubject(store, what);
   const target = nameFromText(realDirectory(resolve(io.cwd, directory)));
+  if ((subject.kind === 'container' || flags.readOnly === true) && (flags.name !== undefined || flags.rm === true)) {
+    throw new UfsError('UFS_USAGE', `Cannot mount "${what}": --name and --rm are for the new container of an image that is mounted to be changed`);
+  }
   const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, subject, flags.name);
   const made = container !== undefined && subject.kind !== 'container';
   const top = topLayer(subject);
   const spec: MountSpec = {
     target, passthrough: flags.passthrough, transport: flags.transport,
-    mount: { source: container?.id ?? top ?? 'ufs', ...(flags.allowOther === true ? { allowOther: true } : {}) },
+    mount: { source: container?.id ?? top ?? 'ufs', ...(flags.readOnly === true ? { readonly: true } : {}), ...(flags.allowOther === true ? { allowOther: true } : {}) },
     lower: top === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: top },
-    ...(container === undefined || flags.readOnly === true ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work), metacopy: true } }),
+    ...(container === undefined ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work), metacopy: true } }),
   };
   if (container !== undefined) refuseMounted(context, container);
   const release = top === undefined ? (): void => {} : store.use(top, `the mount on ${directory}`);
@@ -169,7 +175,7 @@ async function unmountOne(context: Context, word: string, lazy: boolean): Promis
     await context.mounter.unmount(mounted, { lazy });
     return;
   }
-  const target = resolve(context.io.cwd, word);
+  const target = mountPoint(context, word);
   const found = findMounts(nameFromText(target)).at(-1);
   if (found?.type !== 'fuse.ufs') throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
   unmount(nameFromText(target), { lazy });
@@ -183,7 +189,7 @@ async function isServed(context: Context): Promise<boolean> {
 }
 
 function findMounted(context: Context, word: string, containers: readonly Container[]): Mounted | undefined {
-  const target = nameFromText(resolve(context.io.cwd, word));
+  const target = nameFromText(mountPoint(context, word));
   const at = context.mounter.mounts().find(({ spec }) => spec.target === target);
   const container = containers.find(({ id, name }) => id === word || name === word || (word.length >= 4 && id.startsWith(word)));
   return at ?? (container === undefined ? undefined : mountOf(context, container));
@@ -191,11 +197,23 @@ function findMounted(context: Context, word: string, containers: readonly Contai
 
 function realDirectory(path: string): string {
   try {
-    return realpathSync(path);
+    const real = realpathSync(path);
+    if (statSync(real).isDirectory()) return real;
   } catch (error) {
     // A mount whose server died answers nothing, but can be replaced.
     if (hasCode(error, 'ENOTCONN')) return path;
     throw new UfsError('UFS_MOUNT', `Cannot mount on "${path}": ${hasCode(error, 'ENOENT') ? 'there is no such directory' : (error as Error).message}`, { cause: error });
+  }
+  throw new UfsError('UFS_MOUNT', `Cannot mount on "${path}": it is not a directory`);
+}
+
+/** Where a word says a mount is. What isn't there, or has lost its server, is taken as it is written. */
+function mountPoint(context: Context, word: string): string {
+  const path = resolve(context.io.cwd, word);
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
   }
 }
 

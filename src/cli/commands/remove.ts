@@ -4,7 +4,8 @@ import { UfsError } from '../../errors.ts';
 import { findSubject, nameAskedFor } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { mountedAt } from '../mounted.ts';
-import { bytes, json, shortId } from '../output.ts';
+import { bytes, counted, json, shortId } from '../output.ts';
+import { forEachSubject } from '../report.ts';
 
 /** rm and gc: taking things out of the store. */
 export function removeCommands(program: Command, context: Context): void {
@@ -15,7 +16,7 @@ export function removeCommands(program: Command, context: Context): void {
     .argument('<subject...>', 'names or ids')
     .action(async (subjects: string[]) => {
       const store = await context.store();
-      for (const text of subjects) {
+      await forEachSubject(context, subjects, async (text) => {
         const subject = findSubject(store, text);
         if (subject.kind === 'container') {
           const mounted = mountedAt(context, subject.container);
@@ -35,7 +36,7 @@ export function removeCommands(program: Command, context: Context): void {
             await io.out(`Removed the image ${shortId(subject.image.id)}\n`);
           }
         }
-      }
+      });
     });
 
   program.command('gc')
@@ -46,6 +47,6 @@ export function removeCommands(program: Command, context: Context): void {
       const { layers, bytes: freed } = await store.gc();
       await store.emptyTrash();
       if (options.json === true) await io.out(json({ layers: layers.map(({ id }) => id), bytes: freed }));
-      else await io.out(`Removed ${layers.length} layer${layers.length === 1 ? '' : 's'}, ${bytes(freed)}\n`);
+      else await io.out(`Removed ${counted(layers.length, 'layer')}, ${bytes(freed)}\n`);
     });
 }
