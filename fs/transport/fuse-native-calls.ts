@@ -203,7 +203,7 @@ export class Calls {
   /** Gives the bytes of the whole list. */
   readonly listxattr = (path: string, done: Done): void =>
     this.#answer(done, async () => await this.#paths.within(async (lookup) => {
-      const names = await this.#fileSystem.listxattr((await lookup.find(path)).id);
+      const names = await this.#fileSystem.listxattr((await lookup.find(path)).id, this.#options.caller);
       return [nameToBytes(names.map((name) => `${name}\0`).join(''))];
     }));
 

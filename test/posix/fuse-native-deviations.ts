@@ -29,10 +29,13 @@ const casesOfGaps: Partial<Record<GapName, readonly string[]>> = {
   ],
   removed: ['a removed directory that is still open makes no new names', 'a file open in a removed directory can be used as before', 'a removed directory that is open has no entries, and changes mode and times'],
   fallocate: [
+    'fallocate zeroes a range, with the size kept or not',
     'fallocate lengthens, keeps the size if told, and punches holes', 'times moved by fallocate: the file\'s mtime and ctime', 'setuid, setgid and capabilities go with each way to change data',
     'an unlinked file open for writing changes mode, times, xattrs, size and data, and has no links', 'a file open for writing that another was renamed over changes all by itself',
     'a file open for writing that was renamed, with its directory too, is changed where it is now', 'a name of a file that is open by another name goes, the file stays',
   ],
+  ioctl: ['chattr +a lets a file grow only', 'chattr +i forbids changes until chattr -i, and lsattr tells'],
+  birth: ['a new file\'s birth time is told, and stays'],
   holes: ['SEEK_DATA and SEEK_HOLE find data and holes'],
 };
 

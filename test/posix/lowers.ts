@@ -28,12 +28,12 @@ export interface Mountable {
 }
 
 /** Makes `lowers`, topmost first, mountable. */
-export async function mountable(kind: LowerKind, lowers: string[], options: { base: string; passthrough: PassthroughMode; transport: Transport }): Promise<Mountable> {
+export async function mountable(kind: LowerKind, lowers: string[], options: { base: string; passthrough: PassthroughMode; transport?: Transport }): Promise<Mountable> {
   const made = kind === 'image' ? await container(lowers, options.base) : directories(lowers, options.base);
   const target = path.join(options.base, 'mnt');
   fs.mkdirSync(target);
   const mounter = new Mounter((message) => console.error(message));
-  const spec: MountSpec = { target: nameFromText(target), passthrough: options.passthrough, transport: options.transport, mount: { source: 'ufs', allowOther: true }, ...made.sides };
+  const spec: MountSpec = { target: nameFromText(target), passthrough: options.passthrough, ...(options.transport === undefined ? {} : { transport: options.transport }), mount: { source: 'ufs', allowOther: true }, ...made.sides };
   let mounted: Mounted | undefined;
   return {
     upper: made.upper, kept: made.kept,
