@@ -3,8 +3,6 @@ import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import type { Helpers } from '../../fs/union/helpers.ts';
 import { UnionFs } from '../../fs/union/union-fs.ts';
-import { openIndexedLayer } from '../store/indexed-layer.ts';
-import { openLayerFromFiles } from '../store/layer-from-files.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { MountSpec } from './spec.ts';
 
@@ -22,7 +20,9 @@ export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { 
 async function openLower(spec: MountSpec, store: boolean): Promise<Layer> {
   if (spec.lower.kind === 'layer') {
     const layer = { root: spec.lower.store, layerId: spec.lower.layer as LayerId };
-    return store ? await openIndexedLayer(layer) : openLayerFromFiles(layer);
+    // Loaded where it is used: mounts of plain directories start sooner.
+    if (store) return await (await import('../store/indexed-layer.ts')).openIndexedLayer(layer);
+    return (await import('../store/layer-from-files.ts')).openLayerFromFiles(layer);
   }
   return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths);
 }

@@ -1,4 +1,4 @@
-import { Level } from 'level';
+import type { Level } from 'level';
 import { UfsError } from '../errors.ts';
 import type { ObjectKey } from '../tree/entry.ts';
 import { objectKey } from './directory-object.ts';
@@ -132,8 +132,10 @@ export function deleteContent(digest: string): IndexOperation {
 }
 
 async function connect(path: string, options: { createIfMissing: boolean; errorIfExists?: boolean }): Promise<Database> {
+  // Loaded where it is used: mounts of plain directories start sooner.
+  const level = await import('level');
   // multithreading: worker threads that serve mounts open the same database.
-  const database: Database = new Level(path, { keyEncoding: 'utf8', valueEncoding: 'buffer', multithreading: true, ...options } as object);
+  const database: Database = new level.Level(path, { keyEncoding: 'utf8', valueEncoding: 'buffer', multithreading: true, ...options } as object);
   try {
     await database.open();
     return database;
