@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { hasCode } from '../errno.ts';
+import { attempt, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { close, linkFd, openAt, readlinkAt, renameAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH } from '../host/constants.ts';
@@ -7,19 +7,25 @@ import { listDirectory } from '../host/directory.ts';
 import { mkdirAt, symlinkAt } from '../host/make.ts';
 
 const LEFT = '.left';
+/** Bytes: longer ones don't fit the symlinks of every file system. */
+const LONGEST_NOTE = 1000;
 
 /**
  * What an upper directory remembers of lower files with several names, in `index` in its work directory, by a hash of the file's identity: KEY is one more
  * link of the upper inode the file was copied to, so that all names find it; KEY.left is a symlink to a number, how many names are still only in the lower.
- * The key of a file that is in neither has all its names in the lower.
+ * The key of a file that is in neither has all its names in the lower. "NUMBER PATH" stands there while a name is taken from the lower: it is one more as
+ * long as the upper has nothing at that path, so that a process killed there has counted right.
  */
 export class LinkIndex {
   readonly directory: number;
   readonly #linked = new Set<Name>();
   readonly #left = new Map<Name, number>();
 
-  /** `work` holds the index, which is made if need be; where it can't be (`readOnly`), the index is empty. */
-  constructor(work: number, how: { readOnly: boolean }) {
+  /**
+   * `work` holds the index, which is made if need be; where it can't be (`readOnly`), the index is empty. `covers`: whether the upper has something at a
+   * path, be it a whiteout.
+   */
+  constructor(work: number, how: { readOnly: boolean; covers: (path: Name) => boolean }) {
     if (!how.readOnly) {
       try {
         mkdirAt(work, 'index', 0o700);
@@ -33,7 +39,7 @@ export class LinkIndex {
     this.directory = openAt(work, 'index', O_PATH | O_DIRECTORY);
     for (const { name } of listDirectory(this.directory)) {
       if (!name.endsWith(LEFT)) this.#linked.add(name);
-      else if (!name.startsWith('#')) this.#left.set(name.slice(0, -LEFT.length), Number(readlinkAt(this.directory, name)));
+      else if (!name.startsWith('#')) this.#left.set(name.slice(0, -LEFT.length), this.#readLeft(name, how.covers));
     }
   }
 
@@ -54,44 +60,76 @@ export class LinkIndex {
     return this.#left.get(key);
   }
 
-  add(key: Name, fd: number): void {
-    linkFd(fd, this.directory, key);
+  /** All names of a file, of which `left` are only in the lower, are found by this link from now on. */
+  add(key: Name, fd: number, left: number): void {
+    if (this.#left.get(key) !== left) this.#writeLeft(key, left, String(left));
+    makeAnew(() => linkFd(fd, this.directory, key), () => unlinkAt(this.directory, key));
     this.#linked.add(key);
   }
 
-  setLeft(key: Name, count: number): void {
-    const temporary = `#${key}${LEFT}`;
+  /** Undoes `add` of a copy-up that failed; the count is right without the link, too. */
+  takeBack(key: Name): void {
+    if (this.#linked.delete(key)) attempt(() => unlinkAt(this.directory, key));
+  }
+
+  /** Takes one of the `left` names of a file from the lower: `act` makes the upper have something at its path. */
+  take(key: Name, left: number, path: Name, act: () => void): void {
+    this.#writeLeft(key, left, path.length > LONGEST_NOTE ? String(left - 1) : `${left - 1} ${path}`);
     try {
-      symlinkAt(String(count), this.directory, temporary);
+      act();
     } catch (error) {
-      if (!hasCode(error, 'EEXIST')) throw error;
-      unlinkAt(this.directory, temporary);
-      symlinkAt(String(count), this.directory, temporary);
+      attempt(() => this.#writeLeft(key, left, String(left)));
+      throw error;
     }
-    renameAt(this.directory, temporary, this.directory, key + LEFT);
-    this.#left.set(key, count);
+    this.#left.set(key, left - 1);
+    // The note says the same as long as the path is there.
+    attempt(() => this.#writeLeft(key, left - 1, String(left - 1)));
   }
 
-  /** Undoes `add` and `setLeft` of a copy-up that failed. */
-  takeBack(key: Name, left: number): void {
-    if (this.#linked.delete(key)) unlinkAt(this.directory, key);
-    if (this.#left.has(key)) this.setLeft(key, left);
+  #writeLeft(key: Name, left: number, text: Name): void {
+    const temporary = `#${key}${LEFT}`;
+    makeAnew(() => symlinkAt(text, this.directory, temporary), () => unlinkAt(this.directory, temporary));
+    try {
+      renameAt(this.directory, temporary, this.directory, key + LEFT);
+    } catch (error) {
+      attempt(() => unlinkAt(this.directory, temporary));
+      throw error;
+    }
+    this.#left.set(key, left);
   }
 
-  /** Once no name is left: the inode goes with its last descriptor. */
+  #readLeft(name: Name, covers: (path: Name) => boolean): number {
+    const text = readlinkAt(this.directory, name);
+    const space = text.indexOf(' ');
+    return space === -1 ? Number(text) : Number(text.slice(0, space)) + (covers(text.slice(space + 1)) ? 0 : 1);
+  }
+
+  /** Once no name is left: the inode goes with its last descriptor. Failing that, the next mount does it. */
   drop(key: Name): void {
-    if (this.#linked.delete(key)) unlinkAt(this.directory, key);
-    if (this.#left.delete(key)) unlinkAt(this.directory, key + LEFT);
+    if (this.#linked.delete(key)) attempt(() => unlinkAt(this.directory, key));
+    if (this.#left.delete(key)) attempt(() => unlinkAt(this.directory, key + LEFT));
   }
 
-  /** Takes out files no other name is left of (a crash came between the two removals). */
+  /** Takes out files no other name is left of (a crash came between the removals), and counts that were being written. */
   sweep(): void {
-    for (const key of [...this.#linked]) {
-      if (statAt(this.directory, key).nlink === 1 && this.#left.get(key) === 0) this.drop(key);
+    for (const [key, left] of [...this.#left]) {
+      if (left === 0 && (!this.#linked.has(key) || statAt(this.directory, key).nlink === 1)) this.drop(key);
     }
+    for (const { name } of listDirectory(this.directory)) if (name.startsWith('#')) unlinkAt(this.directory, name);
   }
 
   close(): void {
     if (this.directory !== -1) close(this.directory);
+  }
+}
+
+/** Makes something under a name; what a call that failed left there is removed first. */
+function makeAnew(make: () => void, remove: () => void): void {
+  try {
+    make();
+  } catch (error) {
+    if (!hasCode(error, 'EEXIST')) throw error;
+    remove();
+    make();
   }
 }

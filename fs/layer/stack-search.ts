@@ -35,8 +35,9 @@ export class StackSearch {
     let where: { name: Name } | { path: readonly Name[] } = { name: top.name };
     return {
       next: (type) => {
-        if (last === undefined || !this.hasLower(last.layer) || this.#isWhitedOut(last)) return (last = undefined);
+        if (last === undefined || !this.hasLower(last.layer)) return (last = undefined);
         const redirect = this.#redirect(last);
+        if (redirect?.startsWith('/') !== true && this.#isWhitedOut(last)) return (last = undefined);
         if (redirect !== undefined) {
           const redirected = applyRedirect(redirect, where);
           if (redirected === undefined) return (last = undefined);
@@ -60,7 +61,7 @@ export class StackSearch {
     };
   }
 
-  /** A directory may stand beside its own `.wh.` mark: it replaced what is below. */
+  /** A directory may stand beside its own `.wh.` mark: it replaced what is below by that name. */
   #isWhitedOut(place: Place): boolean {
     return place.parent !== undefined && this.#raw.read(place.parent).whiteouts?.has(place.name) === true;
   }

@@ -1,4 +1,4 @@
-import { FsError, hasCode } from '../errno.ts';
+import { attempt, FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { isRegular, S_IFCHR, S_IFMT, S_IFREG } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
@@ -9,7 +9,7 @@ import { mkdirAt, mknodAt } from '../host/make.ts';
 import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
 import { LinkIndex } from './link-index.ts';
 import { isOpaqueDirectory, isWhiteoutFile, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
-import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice, makeWhiteout, probeSpelling, whiteoutName, type WhiteoutSpelling } from './whiteout.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
 
 /** What a directory of the upper says of itself. */
 export interface DirectoryMarks {
@@ -57,7 +57,7 @@ export class UpperTree {
     try {
       if (how.readOnly === true) {
         this.work = reopen(outer, O_PATH | O_DIRECTORY);
-        this.index = new LinkIndex(outer, { readOnly: true });
+        this.index = new LinkIndex(outer, { readOnly: true, covers: (path) => this.#covers(path) });
         this.spelling = 'device';
         this.metacopy = false;
       } else {
@@ -68,7 +68,7 @@ export class UpperTree {
           throw new FsError('EXDEV', 'Cannot use the work directory: it must be on the file system of the upper directory');
         }
         emptyDirectory(this.work);
-        this.index = new LinkIndex(outer, { readOnly: false });
+        this.index = new LinkIndex(outer, { readOnly: false, covers: (path) => this.#covers(path) });
         this.index.sweep();
         this.spelling = how.whiteouts ?? probeSpelling(this.work);
         this.metacopy = how.metacopy === true && canMark(this.work, this.namespace);
@@ -122,12 +122,12 @@ export class UpperTree {
   /** Hides a name of the lower. `present`: what the upper has there, which goes away in the same step as far as the host can. */
   hide(directory: number, marks: DirectoryMarks, name: Name, present: 'nothing' | 'file' | 'directory'): void {
     if (this.spelling === 'aufs') {
-      makeWhiteout(directory, whiteoutName(name, 'aufs'), 'aufs');
+      const made = makeMark(directory, name);
       marks.aufs = true;
       try {
         this.#takeAway(directory, name, present);
       } catch (error) {
-        unlinkAt(directory, whiteoutName(name, 'aufs'));
+        if (made) this.removeMark(directory, name);
         throw error;
       }
     } else if (present === 'nothing') {
@@ -138,7 +138,7 @@ export class UpperTree {
       try {
         renameAt(this.work, temporary, directory, name, present === 'directory' ? RENAME_EXCHANGE : 0);
       } catch (error) {
-        unlinkAt(this.work, temporary);
+        this.discard(temporary);
         throw error;
       }
       if (present === 'directory') this.discard(temporary);
@@ -168,19 +168,56 @@ export class UpperTree {
   settle(temporary: Name, directory: number, name: Name, over: { spelling?: WhiteoutSpelling; isDirectory: boolean }): void {
     if (over.spelling === 'device' && over.isDirectory) {
       renameAt(this.work, temporary, directory, name, RENAME_EXCHANGE);
-      unlinkAt(this.work, temporary);
+      this.discard(temporary);
     } else {
       renameAt(this.work, temporary, directory, name);
-      if (over.spelling === 'aufs') unlinkAt(directory, AUFS_PREFIX + name);
+      if (over.spelling === 'aufs') this.removeMark(directory, name);
+    }
+  }
+
+  /** Removes the ".wh." mark beside a name that replaced what it hides; it may stay. */
+  removeMark(directory: number, name: Name): void {
+    attempt(() => unlinkAt(directory, AUFS_PREFIX + name));
+  }
+
+  /** Takes the marks out of an opaque directory that shows no name, so that rename(2) can replace it. */
+  removeMarksIn(directory: number, marks: DirectoryMarks, name: Name): void {
+    const fd = openAt(directory, name, O_PATH | O_DIRECTORY);
+    try {
+      const names = listDirectory(fd).map((entry) => entry.name);
+      // The mark that it is opaque goes with the others: one beside it says the same.
+      if (names.includes(AUFS_OPAQUE)) {
+        makeMark(directory, name);
+        marks.aufs = true;
+      }
+      for (const at of names) removeTree(fd, at);
+    } finally {
+      close(fd);
     }
   }
 
   /** Removes something in the work directory with all below it; failing that, the next mount does. */
   discard(temporary: Name): void {
+    attempt(() => removeTree(this.work, temporary));
+  }
+
+  /** True where something is at a path from the root: a file, or a whiteout in either spelling. */
+  #covers(path: Name): boolean {
+    const names = path.split('/');
+    const last = names.pop() as Name;
+    let fd = reopen(this.root, O_PATH | O_DIRECTORY);
     try {
-      removeTree(this.work, temporary);
+      for (const name of names) {
+        const next = openAt(fd, name, O_PATH | O_DIRECTORY);
+        close(fd);
+        fd = next;
+      }
+      return statOrUndefined(fd, last) !== undefined || statOrUndefined(fd, AUFS_PREFIX + last) !== undefined;
     } catch (error) {
-      if (!(error instanceof FsError)) throw error;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+      throw error;
+    } finally {
+      close(fd);
     }
   }
 

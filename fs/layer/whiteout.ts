@@ -42,6 +42,17 @@ export function whiteoutName(name: Name, spelling: WhiteoutSpelling): Name {
   return AUFS_PREFIX + name;
 }
 
+/** Makes a ".wh." mark beside a name; false where there is one. The name itself shows until it is taken away. */
+export function makeMark(directory: number, name: Name): boolean {
+  try {
+    makeWhiteout(directory, whiteoutName(name, 'aufs'), 'aufs');
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'EEXIST')) return false;
+    throw error;
+  }
+}
+
 /** Makes a whiteout under exactly this name (see `whiteoutName`). */
 export function makeWhiteout(directory: number, at: Name, spelling: WhiteoutSpelling): void {
   mknodAt(directory, at, spelling === 'device' ? S_IFCHR : S_IFREG, 0, 0);

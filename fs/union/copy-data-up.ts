@@ -1,6 +1,6 @@
 import { hasCode } from '../errno.ts';
 import { close } from '../host/at.ts';
-import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDONLY, O_RDWR } from '../host/constants.ts';
+import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDWR } from '../host/constants.ts';
 import { copyData } from '../host/copy.ts';
 import { fallocate, fsync, truncateFd } from '../host/file.ts';
 import { forgetSaved, putBack, saveAttributes, type SavedAttributes } from '../layer/file-marks.ts';
@@ -86,7 +86,7 @@ function complete(union: Union, node: Node, { to, saved }: Copying): void {
   removeMark(to, 'metacopy');
   node.data = undefined;
   node.saved = undefined;
-  switchHandles(union, node);
+  switchHandles(node);
   forgetSaved(to);
 }
 
@@ -115,7 +115,7 @@ export function emptyCopy(union: Union, node: Node): void {
     // The size first: a copy of size 0 is whole, marked or not.
     truncateFd(fd, 0);
     node.data = undefined;
-    switchHandles(union, node);
+    switchHandles(node);
     removeMark(fd, 'metacopy');
   } finally {
     close(fd);
@@ -141,13 +141,14 @@ export function freeOfName(union: Union, node: Node): Promise<void> | undefined 
   return undefined;
 }
 
-/** Reads through files opened before must see what is written from now on. Those passed through to the kernel can't be moved (see `open`). */
-export function switchHandles(union: Union, node: Node): void {
+/**
+ * Reads through files opened before must see what is written from now on: they open the upper file when they are next used. Those passed through to the
+ * kernel can't be moved (see `open`).
+ */
+export function switchHandles(node: Node): void {
   for (const handle of node.handles ?? []) {
     if (handle.passthrough || handle.fd === undefined || handle.upper) continue;
-    const fd = union.openUpper(node, O_RDONLY);
     close(handle.fd);
-    handle.fd = fd;
-    handle.upper = true;
+    handle.fd = undefined;
   }
 }

@@ -1,4 +1,4 @@
-import { FsError, hasCode } from '../errno.ts';
+import { attempt, FsError, hasCode } from '../errno.ts';
 import { joinName, type Name } from '../name.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
 import { close, linkFd, openAt, statAt } from '../host/at.ts';
@@ -46,7 +46,7 @@ function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undef
     copyUpDirectory(union, node);
     return undefined;
   }
-  const stat = union.lower.stat(node.lower);
+  const stat = need === 'empty' ? truncatedNow(union.lower.stat(node.lower)) : union.lower.stat(node.lower);
   const temporary = upper.temporaryName();
   const bare = upper.metacopy && node.type === S_IFREG && stat.size > 0 && (need === 'metadata' || need === 'name');
   if (node.type !== S_IFREG || bare || need === 'empty' || copiedAtOnce(union, stat.size)) {
@@ -65,6 +65,12 @@ function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undef
 export function afterCopyUp<T>(union: Union, node: Node, need: Need, operation: () => T | Promise<T>): T | Promise<T> {
   const pending = copyUp(union, node, need);
   return pending === undefined ? operation() : pending.then(operation);
+}
+
+/** A copy without the data is as good as truncated, should the truncation itself not come to pass. */
+function truncatedNow(stat: Stat): Stat {
+  const now = Date.now();
+  return { ...stat, size: 0, mtimeSec: Math.floor(now / 1000), mtimeNsec: (now % 1000) * 1_000_000 };
 }
 
 /** The mark comes first, while we certainly may write to the file. */
@@ -184,13 +190,16 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   }
   // After the xattrs: who isn't root needs the right to write the file for them.
   if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
-  utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: stat.mtimeSec, nsec: stat.mtimeNsec });
+  const { mtimeSec = stat.mtimeSec, mtimeNsec = stat.mtimeNsec } = node.times ?? {};
+  utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
 }
 
 /** Moves the finished copy to its place, which may have changed since it was begun, and makes the node one of the upper. */
 function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { temporary: Name; bare: boolean }): void {
   const upper = union.writable();
+  let key: string | undefined;
   try {
+    if (node.linkKey !== undefined) key = inodeKey(statAt(upper.work, temporary));
     if (node.links.length === 0) node.orphan = openAt(upper.work, temporary, O_PATH);
     if (node.linkKey !== undefined) placeLinked(union, node, node.linkKey, stat, temporary);
     else if (node.links.length > 0) place(union, node, temporary);
@@ -203,11 +212,9 @@ function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { tem
   }
   node.upper = true;
   if (bare) node.data = { path: lowerPath(node), redirected: false };
-  const { times } = node;
   node.times = undefined;
-  if (times?.mtimeSec !== undefined) union.withDescriptor(node, (fd) => utimensFd(fd, undefined, { sec: times.mtimeSec as number, nsec: times.mtimeNsec as number }));
-  if (node.linkKey !== undefined) union.table.setKey(node, inodeKey(union.hostStat(node)));
-  if (!bare) switchHandles(union, node);
+  if (key !== undefined) union.table.setKey(node, key);
+  if (!bare) switchHandles(node);
 }
 
 /** A file of the lower only has the names it has there. */
@@ -222,12 +229,12 @@ function placeLinked(union: Union, node: Node, key: Name, stat: Stat, temporary:
   const left = index.left(key) ?? stat.nlink;
   const fd = openAt(work, temporary, O_PATH);
   try {
-    index.add(key, fd);
+    index.add(key, fd, left);
     if (node.links.length === 0) return;
-    index.setLeft(key, left - 1);
-    place(union, node, temporary);
+    const [{ parent, name }] = node.links;
+    index.take(key, left, union.path(parent, name), () => place(union, node, temporary));
   } catch (error) {
-    index.takeBack(key, left);
+    index.takeBack(key);
     throw error;
   } finally {
     close(fd);
@@ -244,9 +251,9 @@ function place(union: Union, node: Node, temporary: Name): void {
   restoreTimes(directory, before);
 }
 
-/** Sets a directory's times back to what they were before something was done in it that users don't see. */
-export function restoreTimes(directory: number, before: Stat): void {
-  utimensAt(directory, '.', { sec: before.atimeSec, nsec: before.atimeNsec }, { sec: before.mtimeSec, nsec: before.mtimeNsec });
+/** Sets a directory's times back to what they were before something was done in it that users don't see. That is done: it can't fail any more. */
+function restoreTimes(directory: number, before: Stat): void {
+  attempt(() => utimensAt(directory, '.', { sec: before.atimeSec, nsec: before.atimeNsec }, { sec: before.mtimeSec, nsec: before.mtimeNsec }));
 }
 
 /** Gives a name that is only in the lower, of a file that was copied up by another, its link in the upper. */
@@ -258,7 +265,8 @@ export function cover(union: Union, node: Node, parent: Node, name: Name): void 
   const { fd: directory, marks } = union.sides(parent).upper as { fd: number; marks: Parameters<UpperTree['find']>[1] };
   if (upper.find(directory, marks, name).at !== 'nothing') return;
   const before = statAt(directory, '');
-  union.withDescriptor(node, (fd) => linkFd(fd, directory, name));
-  upper.index.setLeft(linkKey, (upper.index.left(linkKey) ?? 1) - 1);
+  union.withDescriptor(node, (fd) => {
+    upper.index.take(linkKey, upper.index.left(linkKey) ?? 1, union.path(parent, name), () => linkFd(fd, directory, name));
+  });
   restoreTimes(directory, before);
 }

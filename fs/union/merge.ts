@@ -74,7 +74,7 @@ export function resolve(sides: Sides, directory: DirectorySides, name: Name): Fo
         const stat = partial?.saved === undefined ? found.stat : withSaved(found.stat, partial.saved);
         return { at: 'upper', stat, origin: marks.origin, lower: undefined, ...partial };
       }
-      return { at: 'upper', stat: found.stat, origin: undefined, lower: found.hides ? undefined : mergedWith(sides, directory, target) };
+      return { at: 'upper', stat: found.stat, origin: undefined, lower: mergedWith(sides, found.hides ? { ...directory, lower: undefined } : directory, target) };
     }
   }
   if (directory.lower === undefined) return NOWHERE;

@@ -114,7 +114,12 @@ export class Union implements Sides {
       close(node.orphan);
       node.orphan = undefined;
     }
-    if (found.at !== 'lower') this.#enterPartial(node, found);
+    try {
+      if (found.at !== 'lower') this.#enterPartial(node, found);
+    } catch (error) {
+      this.table.release(node);
+      throw error;
+    }
     return node;
   }
 
@@ -141,14 +146,14 @@ export class Union implements Sides {
     const mayBeKnown = isShared || (!isDirectory(stat) && this.table.byKey.size > 0);
     const other = known ?? (mayBeKnown ? this.table.byKey.get(inodeKey(stat)) : undefined);
     if (other !== undefined && other.upper) return other;
+    const ino = lower === undefined ? origin?.ino : this.lower.stat(lower.node).ino;
     const node = this.table.add(stat.mode & S_IFMT);
     node.upper = true;
-    node.ino = origin?.ino;
+    node.ino = ino;
     node.linkKey = linkKey;
     if (lower !== undefined) {
       node.lower = lower.node;
       node.lowerPath = lower.path;
-      node.ino = this.lower.stat(lower.node).ino;
     }
     if (linkKey !== undefined) this.table.setKey(node, `lower ${linkKey}`);
     if (isShared) this.table.setKey(node, inodeKey(stat));
@@ -243,9 +248,22 @@ export class Union implements Sides {
 
   /** The answer to a lookup, which counts. */
   reply(node: Node, known?: HostStat): NodeReply {
-    const stat = this.stat(node, known);
+    let stat: Stat;
+    try {
+      stat = this.stat(node, known);
+    } catch (error) {
+      this.table.release(node);
+      throw error;
+    }
     this.table.remember(node);
     return { id: node.id, generation: 0, stat };
+  }
+
+  /** Of a name in a directory, from the root. */
+  path(parent: Node, name: Name): Name {
+    let path = name;
+    for (let at = parent; at.links.length > 0; at = at.links[0].parent) path = `${at.links[0].name}/${path}`;
+    return path;
   }
 
   /** Takes a name away that is gone in the upper and hidden in the lower. Call `keep` first. */
@@ -258,7 +276,7 @@ export class Union implements Sides {
 
   /** Before a file loses a name: if the kernel still has it, and no other name is known, it is held by a descriptor. */
   keep(node: Node): void {
-    if (node.upper && node.orphan === undefined && node.links.length <= 1 && (node.lookups > 0 || node.busy > 0)) {
+    if (node.upper && node.orphan === undefined && node.links.length <= 1 && (node.lookups > 0 || node.busy > 0 || (node.handles?.size ?? 0) > 0)) {
       const target = this.target(node);
       node.orphan = typeof target === 'number' ? reopen(target, O_PATH) : openAt(target.directory, target.name, O_PATH);
     }

@@ -1,11 +1,12 @@
-import { FsError } from '../../errno.ts';
+import { attempt, FsError } from '../../errno.ts';
 import type { Caller, CreateOptions, NodeReply, OpenReply } from '../../file-system.ts';
 import { checkName, nameToText, type Name } from '../../name.ts';
-import { PERMISSIONS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID } from '../../stat.ts';
+import { PERMISSIONS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, openAt, reopen, statAt, statFd, type HostStat } from '../../host/at.ts';
 import { chmodAt, chmodFd, chownAt, chownFd } from '../../host/attributes.ts';
 import { O_CREAT, O_EXCL, O_PATH } from '../../host/constants.ts';
 import { mkdirAt, mknodAt, openTemporary, symlinkAt } from '../../host/make.ts';
+import { effectiveGid, effectiveUid } from '../../host/process.ts';
 import { getXattrIfAny, removeXattr, setXattr, type XattrTarget } from '../../host/xattr.ts';
 import type { DirectoryMarks, UpperFound } from '../../layer/upper.ts';
 import { AUFS_PREFIX } from '../../layer/whiteout.ts';
@@ -16,8 +17,10 @@ import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
 import { backingFlags, opened } from './file.ts';
 
-/** Makes a file under a name; a descriptor of it, where it was opened for that. */
-type Build = (directory: number, name: Name) => number | undefined;
+const [OWN_UID, OWN_GID] = [effectiveUid(), effectiveGid()];
+
+/** Makes a file of these permissions under a name; a descriptor of it, where it was opened for that. */
+type Build = (directory: number, name: Name, permissions: number) => number | undefined;
 
 interface Making {
   type: number;
@@ -29,16 +32,16 @@ export function mknod(union: Union, caller: Caller, parent: number, name: Name, 
   const type = options.mode & S_IFMT || S_IFREG;
   const { rdevMajor, rdevMinor } = options;
   if (type === S_IFCHR && rdevMajor === 0 && rdevMinor === 0) throw new FsError('EPERM', `Cannot make the device "${nameToText(name)}": 0:0 is a whiteout`);
-  const { node, stat } = make(union, caller, parent, name, { type, mode: options.mode, umask: options.umask }, (directory, at) => {
-    mknodAt(directory, at, type | 0o600, rdevMajor, rdevMinor);
+  const { node, stat } = make(union, caller, parent, name, { type, mode: options.mode, umask: options.umask }, (directory, at, permissions) => {
+    mknodAt(directory, at, type | permissions, rdevMajor, rdevMinor);
     return undefined;
   });
   return union.reply(node, stat);
 }
 
 export function mkdir(union: Union, caller: Caller, parent: number, name: Name, options: CreateOptions): NodeReply {
-  const { node, stat } = make(union, caller, parent, name, { type: S_IFDIR, ...options }, (directory, at) => {
-    mkdirAt(directory, at, 0o700);
+  const { node, stat } = make(union, caller, parent, name, { type: S_IFDIR, ...options }, (directory, at, permissions) => {
+    mkdirAt(directory, at, permissions);
     return undefined;
   });
   node.marks = { opaque: false, whiteoutFiles: false, aufs: false };
@@ -55,10 +58,9 @@ export function symlink(union: Union, caller: Caller, parent: number, name: Name
 
 export function create(union: Union, caller: Caller, parent: number, name: Name, flags: number, options: CreateOptions): NodeReply & { open: OpenReply } {
   const wanted = backingFlags(union, flags);
-  const { node, stat, fd } = make(union, caller, parent, name, { type: S_IFREG, ...options }, (directory, at) =>
-    openAt(directory, at, wanted | O_CREAT | O_EXCL, 0o600));
-  const reply = union.reply(node, stat);
-  return { ...reply, open: opened(union, node, { flags: wanted, fd, exec: false }) };
+  const { node, stat, fd } = make(union, caller, parent, name, { type: S_IFREG, ...options }, (directory, at, permissions) =>
+    openAt(directory, at, wanted | O_CREAT | O_EXCL, permissions));
+  return answerOpened(union, node, stat, wanted, fd);
 }
 
 export function tmpfile(union: Union, caller: Caller, parentId: number, flags: number, options: CreateOptions): NodeReply & { open: OpenReply } {
@@ -68,8 +70,10 @@ export function tmpfile(union: Union, caller: Caller, parentId: number, flags: n
   const wanted = backingFlags(union, flags);
   const fd = openTemporary(upper.work, wanted, 0o600);
   let orphan: number;
+  let stat: HostStat;
   try {
     finishAttributes(fd, statFd(fd), attributesFor(union, caller, parent, { type: S_IFREG, ...options }));
+    stat = statFd(fd);
     orphan = reopen(fd, O_PATH);
   } catch (error) {
     close(fd);
@@ -79,8 +83,17 @@ export function tmpfile(union: Union, caller: Caller, parentId: number, flags: n
   node.upper = true;
   node.removed = true;
   node.orphan = orphan;
-  const reply = union.reply(node);
-  return { ...reply, open: opened(union, node, { flags: wanted, fd, exec: false }) };
+  return answerOpened(union, node, stat, wanted, fd);
+}
+
+function answerOpened(union: Union, node: Node, stat: HostStat, flags: number, fd: number | undefined): NodeReply & { open: OpenReply } {
+  try {
+    const open = opened(union, node, { flags, fd, exec: false });
+    return { ...union.reply(node, stat), open };
+  } catch (error) {
+    union.table.release(node);
+    throw error;
+  }
 }
 
 /** The place a new name goes to. Its directory is in the upper afterwards. */
@@ -105,23 +118,26 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   const parent = union.directory(parentId);
   const { directory, found } = vacancy(union, parent, name, 'make');
   const wanted = attributesFor(union, caller, parent, making);
-  // Built in place where nobody could tell: nothing to replace, no default ACL that the host would apply by itself.
-  const direct = found.at === 'nothing' && parent.defaultAcl === null;
+  // Built in place where one call makes it as it is to be: nothing to replace, no default ACL that the host would apply by itself.
+  const direct = found.at === 'nothing' && parent.defaultAcl === null && comesAsWanted(wanted);
   const at = direct ? { directory, name } : { directory: upper.work, name: upper.temporaryName() };
-  const fd = build(at.directory, at.name);
+  const fd = build(at.directory, at.name, wanted.mode);
   let stat: HostStat;
   try {
     const target = fd ?? at;
-    finishAttributes(target, statTarget(target), wanted);
+    stat = statTarget(target);
+    const changed = finishAttributes(target, stat, wanted);
     if (making.type === S_IFDIR && found.at === 'whiteout') upper.setOpaque(at);
+    if (changed || !direct) stat = statTarget(target);
     if (!direct) upper.settle(at.name, directory, name, { isDirectory: making.type === S_IFDIR, ...(found.at === 'whiteout' ? { spelling: found.spelling } : {}) });
-    stat = statTarget(fd ?? { directory, name });
   } catch (error) {
     if (fd !== undefined) close(fd);
     if (direct) upper.remove(directory, name, making.type === S_IFDIR ? 'directory' : 'file');
     else upper.discard(at.name);
     throw error;
   }
+  // Its ctime is that of the move.
+  if (!direct) attempt(() => (stat = statTarget(fd ?? { directory, name })));
   const node = union.table.add(making.type);
   node.upper = true;
   union.table.attach(node, parent, name);
@@ -137,6 +153,14 @@ interface Attributes extends Making {
   gid: number;
   inherited: Inherited | undefined;
   defaultAcl: Buffer | null;
+  /** Its directory has setgid. */
+  setgid: boolean;
+}
+
+/** True where mknod(2) and its like give a new file owner and mode by themselves. mkdir(2) leaves setuid out, and setgid is the directory's affair. */
+function comesAsWanted({ type, uid, gid, mode, setgid }: Attributes): boolean {
+  if (uid !== OWN_UID || (!setgid && gid !== OWN_GID)) return false;
+  return type !== S_IFDIR || (mode & (S_ISUID | S_ISGID)) === (setgid ? S_ISGID : 0);
 }
 
 /** Owner, mode and ACLs a new file has, as Linux decides it. */
@@ -152,21 +176,24 @@ function attributesFor(union: Union, caller: Caller, parent: Node, making: Makin
     mode = inherited?.mode ?? mode & ~making.umask;
   }
   if (type === S_IFDIR && setgid) mode |= S_ISGID;
-  return { ...making, mode, uid: caller.uid, gid: setgid ? directory.gid : caller.gid, inherited, defaultAcl: parent.defaultAcl };
+  return { ...making, mode, uid: caller.uid, gid: setgid ? directory.gid : caller.gid, inherited, defaultAcl: parent.defaultAcl, setgid };
 }
 
-function finishAttributes(target: XattrTarget, made: HostStat, wanted: Attributes): void {
+/** True where anything had to be changed. */
+function finishAttributes(target: XattrTarget, made: HostStat, wanted: Attributes): boolean {
   // Owner before mode: chown(2) clears setuid and setgid.
-  if (made.uid !== wanted.uid || made.gid !== wanted.gid) {
+  const owned = made.uid === wanted.uid && made.gid === wanted.gid;
+  if (!owned) {
     if (typeof target === 'number') chownFd(target, wanted.uid, wanted.gid);
     else chownAt(target.directory, target.name, wanted.uid, wanted.gid);
   }
-  if (wanted.type === S_IFLNK) return;
+  if (wanted.type === S_IFLNK) return !owned;
   if (wanted.inherited?.access !== undefined) setXattr(target, ACCESS_ACL, wanted.inherited.access);
   if (wanted.type === S_IFDIR && wanted.defaultAcl !== null) setXattr(target, DEFAULT_ACL, wanted.defaultAcl);
   // The work directory's own default ACL is nobody's business.
   else if (wanted.type === S_IFDIR && getXattrIfAny(target, DEFAULT_ACL) !== undefined) removeXattr(target, DEFAULT_ACL);
-  if ((made.mode & PERMISSIONS) === wanted.mode && wanted.inherited === undefined && made.uid === wanted.uid && made.gid === wanted.gid) return;
+  if ((made.mode & PERMISSIONS) === wanted.mode && wanted.inherited === undefined && owned) return false;
   if (typeof target === 'number') chmodFd(target, wanted.mode);
   else chmodAt(target.directory, target.name, wanted.mode);
+  return true;
 }

@@ -1,8 +1,8 @@
 import type { NodeReply } from '../../file-system.ts';
-import { FsError } from '../../errno.ts';
+import { attempt, FsError } from '../../errno.ts';
 import type { Name } from '../../name.ts';
 import { S_IFDIR } from '../../stat.ts';
-import { close, linkAt, linkFd } from '../../host/at.ts';
+import { close, type HostStat, linkAt, linkFd, unlinkAt } from '../../host/at.ts';
 import { afterCopyUp } from '../copy-up.ts';
 import { inodeKey, type Union } from '../state.ts';
 import { vacancy } from './create.ts';
@@ -20,20 +20,19 @@ export function link(union: Union, id: number, newParent: number, newName: Name)
     const place = whiteout ? { directory: upper.work, name: upper.temporaryName() } : { directory, name: newName };
     if (typeof source === 'number') linkFd(source, place.directory, place.name);
     else linkAt(source.directory, source.name, place.directory, place.name);
-    if (whiteout) {
-      try {
-        upper.settle(place.name, directory, newName, { spelling: found.spelling, isDirectory: false });
-      } catch (error) {
-        upper.discard(place.name);
-        throw error;
-      }
+    let stat: HostStat;
+    try {
+      stat = union.hostStat(node);
+      if (whiteout) upper.settle(place.name, directory, newName, { spelling: found.spelling, isDirectory: false });
+    } catch (error) {
+      attempt(() => unlinkAt(place.directory, place.name));
+      throw error;
     }
     union.table.attach(node, parent, newName);
     if (node.orphan !== undefined) {
       close(node.orphan);
       node.orphan = undefined;
     }
-    const stat = union.hostStat(node);
     union.table.setKey(node, inodeKey(stat));
     return union.reply(node, stat);
   });

@@ -1,16 +1,16 @@
-import { FsError, hasCode } from '../../errno.ts';
+import { attempt, FsError, hasCode } from '../../errno.ts';
 import { checkName, nameToText, type Name } from '../../name.ts';
 import { S_IFDIR } from '../../stat.ts';
 import { renameAt, unlinkAt } from '../../host/at.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../host/constants.ts';
 import type { DirectoryMarks, UpperTree } from '../../layer/upper.ts';
 import { writeMark } from '../../layer/overlay-xattr.ts';
-import { AUFS_PREFIX, makeWhiteout, whiteoutName } from '../../layer/whiteout.ts';
+import { AUFS_PREFIX, makeMark, makeWhiteout } from '../../layer/whiteout.ts';
 import { copyUp, copyUpDirectory, cover } from '../copy-up.ts';
 import { isEmptyDirectory, lowerHas, lowerHasDirectory } from '../merge.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
-import { forgetName } from './remove.ts';
+import { loseName } from './remove.ts';
 
 /** A name with its directory; `node` is what has it. */
 interface Place {
@@ -89,65 +89,70 @@ function swap(union: Union, from: Place & { node: Node }, to: Place & { node: No
 }
 
 function move(union: Union, from: Place & { node: Node }, to: Place): void {
-  const upper = union.writable();
   anchor(union, from, to.parent, to.name);
-  const hides = lowerHas(union, union.sides(from.parent), from.name);
   const [old, next] = [hostPlace(union, from.parent), hostPlace(union, to.parent)];
-  const found = upper.find(next.fd, next.marks, to.name);
-  const isDirectory = from.node.type === S_IFDIR;
-  if (to.node !== undefined) union.keep(to.node);
-  try {
-    if (isDirectory && (found.at === 'file' || (found.at === 'whiteout' && found.spelling === 'device'))) {
-      // A directory can't be renamed over a whiteout, nor over one that holds whiteouts. What it swaps places with then goes.
-      renameAt(old.fd, from.name, next.fd, to.name, RENAME_EXCHANGE);
-      if (found.at === 'file') {
-        if (hides) upper.hide(old.fd, old.marks, from.name, 'directory');
-        else upper.remove(old.fd, from.name, 'directory');
-      } else if (!hides) {
-        unlinkAt(old.fd, from.name);
-      } else if (upper.spelling === 'aufs') {
-        upper.hide(old.fd, old.marks, from.name, 'file');
+  const found = union.writable().find(next.fd, next.marks, to.name);
+  const hides = lowerHas(union, union.sides(from.parent), from.name);
+  const moveOnDisk = (): void => {
+    if (from.node.type === S_IFDIR && found.at === 'whiteout' && found.spelling === 'device') exchangeWithWhiteout(old, from.name, next, to.name, hides);
+    else if (hides) renameAndHide(union.writable(), old, from.name, next, to.name);
+    else renameAt(old.fd, from.name, next.fd, to.name);
+  };
+  const replaced = to.node;
+  if (replaced === undefined) moveOnDisk();
+  else {
+    loseName(union, { ...to, node: replaced }, found.at === 'file', () => {
+      try {
+        moveOnDisk();
+      } catch (error) {
+        if (replaced.type !== S_IFDIR || !hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+        emptyOfMarks(union, next, to.name, replaced);
+        moveOnDisk();
       }
-    } else if (hides) {
-      renameAndHide(upper, old, from.name, next.fd, to.name);
-    } else {
-      renameAt(old.fd, from.name, next.fd, to.name);
-    }
-  } catch (error) {
-    if (to.node !== undefined) union.unkeep(to.node);
-    throw error;
+    });
   }
   // Only now: what was moved replaces what the lower has there, by its own marks.
-  if ((found.at === 'whiteout' && found.spelling === 'aufs') || (found.at === 'file' && found.hides)) unlinkAt(next.fd, AUFS_PREFIX + to.name);
-  if (to.node !== undefined) forgetName(union, to.node, to.parent, to.name, found.at === 'file');
+  if (next.marks.aufs) union.writable().removeMark(next.fd, to.name);
   union.table.detach(from.node, from.parent, from.name);
   union.table.attach(from.node, to.parent, to.name);
 }
 
-/** Renames, and leaves a whiteout where the lower would show through: in one step where the host can. */
-function renameAndHide(upper: UpperTree, old: HostPlace, name: Name, next: number, newName: Name): void {
-  if (upper.spelling === 'aufs') {
-    const mark = whiteoutName(name, 'aufs');
-    makeWhiteout(old.fd, mark, 'aufs');
-    old.marks.aufs = true;
+/** A directory can't be renamed over a whiteout. They swap places, in one step; then the whiteout is where one is needed, or hides nothing. */
+function exchangeWithWhiteout(old: HostPlace, name: Name, next: HostPlace, newName: Name, hides: boolean): void {
+  renameAt(old.fd, name, next.fd, newName, RENAME_EXCHANGE);
+  if (!hides) attempt(() => unlinkAt(old.fd, name));
+}
+
+/** A directory that shows no name may hold whiteouts, and couldn't be replaced. It becomes one that is empty by itself: that looks the same. */
+function emptyOfMarks(union: Union, at: HostPlace, name: Name, node: Node): void {
+  const upper = union.writable();
+  upper.setOpaque({ directory: at.fd, name });
+  node.lower = node.lowerPath = node.marks = undefined;
+  upper.removeMarksIn(at.fd, at.marks, name);
+}
+
+/** Renames, and leaves a whiteout where the lower would show through: in one step, or by a mark that says nothing as long as the name is there. */
+function renameAndHide(upper: UpperTree, old: HostPlace, name: Name, next: HostPlace, newName: Name): void {
+  if (upper.spelling === 'device') {
     try {
-      renameAt(old.fd, name, next, newName);
+      renameAt(old.fd, name, next.fd, newName, RENAME_WHITEOUT);
+      return;
     } catch (error) {
-      unlinkAt(old.fd, mark);
-      throw error;
+      if (!hasCode(error, 'EINVAL', 'EPERM')) throw error;
     }
-    return;
   }
+  const made = makeMark(old.fd, name);
+  old.marks.aufs = true;
   try {
-    renameAt(old.fd, name, next, newName, RENAME_WHITEOUT);
+    renameAt(old.fd, name, next.fd, newName);
   } catch (error) {
-    if (!hasCode(error, 'EINVAL', 'EPERM')) throw error;
-    renameAt(old.fd, name, next, newName);
-    try {
-      upper.hide(old.fd, old.marks, name, 'nothing');
-    } catch (failure) {
-      renameAt(next, newName, old.fd, name);
-      throw failure;
-    }
+    if (made) upper.removeMark(old.fd, name);
+    throw error;
+  }
+  if (upper.spelling === 'device') {
+    attempt(() => {
+      makeWhiteout(old.fd, name, 'device');
+      upper.removeMark(old.fd, name);
+    });
   }
 }
