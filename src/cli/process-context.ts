@@ -19,13 +19,14 @@ export class ProcessContext implements Context {
   #store: Promise<Store> | undefined;
   #server: ControlServer | undefined;
   #log: Logger | undefined;
+  readonly #logFatal = (error: Error): void => this.#log?.fatal({ err: error }, 'failed');
   readonly #execute: (argv: string[], context: Context) => Promise<number>;
 
   constructor(io: Io, execute: (argv: string[], context: Context) => Promise<number>) {
     this.io = io;
     this.#execute = execute;
     this.mounter = new Mounter((message) => (this.#log === undefined ? io.err(`ufs: ${message}\n`) : this.#log.error(message)));
-    process.once('uncaughtExceptionMonitor', (error) => this.#log?.fatal({ err: error }, 'failed'));
+    process.once('uncaughtExceptionMonitor', this.#logFatal);
   }
 
   get serving(): boolean {
@@ -102,5 +103,6 @@ export class ProcessContext implements Context {
     const store = await this.#store?.catch(() => undefined);
     await store?.emptyTrash();
     await store?.close();
+    process.off('uncaughtExceptionMonitor', this.#logFatal);
   }
 }

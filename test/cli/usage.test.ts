@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, lstatSync, openSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Bench, MAIN, mountsBelow, until } from '../helpers/cli.ts';
 import { needsProgram, needsRootAndFuse } from '../helpers/needs.ts';
@@ -81,6 +81,24 @@ describe('the command line', () => {
     assert.equal(code, 1);
     assert.equal(out.trim().split('\n').length, 2);
     assert.equal(err, 'ufs: Cannot find "nobody": no container, image or layer of the store has that name or id\n');
+  });
+
+  test('a command waits for another that has the store, says so, and can be stopped', async () => {
+    bench.sh('mkfifo slow');
+    const holder = bench.start('import', 'slow');
+    // Opening the pipe waits for its reader, who has the store by then.
+    const pipe = openSync(bench.path('slow'), 'w');
+    const waiting = bench.start('images');
+    await until(() => waiting.result.err !== '', 'the notice');
+    assert.match(waiting.result.err, /^ufs: Cannot open the store .*: process \d+ has it open; waiting for it\n$/);
+    const stopped = bench.start('images');
+    await until(() => stopped.result.err !== '', 'the notice');
+    stopped.kill('SIGINT');
+    assert.equal((await stopped.ended).code, 1);
+    closeSync(pipe);
+    assert.equal((await holder.ended).code, 0);
+    assert.equal((await waiting.ended).code, 0);
+    assert.match(waiting.result.out, /^base:latest /m);
   });
 
   test('a store can not be made where nothing can be made, and that is said at once', () => {

@@ -42,14 +42,14 @@ export class Bench {
     return succeeded(this.run('/bin/bash', ['-euo', 'pipefail', '-c', script]), script);
   }
 
-  /** Starts `ufs` and resolves when it has ended. */
-  start(...argv: string[]): { pid: number; ended: Promise<Result>; kill: (signal: NodeJS.Signals) => void } {
+  /** Starts `ufs`; `result` grows as it prints, `ended` resolves when it has ended. */
+  start(...argv: string[]): { pid: number; result: Result; ended: Promise<Result>; kill: (signal: NodeJS.Signals) => void } {
     const child = spawn(process.execPath, [MAIN, '--root', this.store, ...argv], { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
     const result: Result = { code: null, out: '', err: '' };
     child.stdout.on('data', (data: Buffer) => (result.out += data.toString()));
     child.stderr.on('data', (data: Buffer) => (result.err += data.toString()));
     const ended = new Promise<Result>((done) => child.once('close', (code) => done({ ...result, code })));
-    return { pid: child.pid as number, ended, kill: (signal) => void child.kill(signal) };
+    return { pid: child.pid as number, result, ended, kill: (signal) => void child.kill(signal) };
   }
 
   /** Unmounts what is left, and removes everything. */
