@@ -25,11 +25,16 @@ export function errnoName(number: number): string {
 
 /** A file system call that failed: `code` is the errno's name, the message says what was attempted, on what, and why. */
 export class FsError extends Error {
+  /** Whether they have stacks, which take ten times the time of all the rest: a thread that serves refuses things all day, and says so by errno. */
+  static stacks = true;
   readonly code: string;
   readonly errno: number;
 
   constructor(code: string, message: string, options?: ErrorOptions) {
+    const { stackTraceLimit } = Error;
+    if (!FsError.stacks) Error.stackTraceLimit = 0;
     super(`${message} (${code})`, options);
+    Error.stackTraceLimit = stackTraceLimit;
     this.name = 'FsError';
     this.code = code;
     this.errno = errnoNumber(code);

@@ -1,4 +1,5 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import { FsError } from '../../fs/errno.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
@@ -9,6 +10,8 @@ import type { MountSpec } from './spec.ts';
 export type ToServing = { kind: 'serve'; id: number; fd: number; spec: MountSpec } | { kind: 'stop' };
 /** What comes back. */
 export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string };
+
+FsError.stacks = process.env['UFS_DEBUG'] !== undefined;
 
 const { port } = workerData as { port: MessagePort };
 const send = (message: FromServing): void => port.postMessage(message);
