@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Command } from 'commander';
+import { inInitialUserNamespace } from '../../fs/host/process.ts';
 import { checkCommand } from './commands/check.ts';
 import { containerCommands } from './commands/containers.ts';
 import { diffCommands } from './commands/diff.ts';
@@ -11,10 +12,10 @@ import { mountCommands } from './commands/mount.ts';
 import { removeCommands } from './commands/remove.ts';
 import type { Context } from './context.ts';
 
-/** The store of who says nothing else. */
+/** The store of who says nothing else. Root of a user namespace is an ordinary user, inside and out. */
 function defaultRoot(): string {
   if (process.env['UFS_ROOT'] !== undefined && process.env['UFS_ROOT'] !== '') return process.env['UFS_ROOT'];
-  return process.getuid?.() === 0 ? '/var/lib/ufs' : join(process.env['XDG_DATA_HOME'] ?? join(homedir(), '.local/share'), 'ufs');
+  return process.getuid?.() === 0 && inInitialUserNamespace() ? '/var/lib/ufs' : join(process.env['XDG_DATA_HOME'] || join(homedir(), '.local/share'), 'ufs');
 }
 
 /** The command line. Each use makes a new one: options of one run don't stay for the next. */

@@ -83,7 +83,7 @@ function makeWithParents(path: string): void {
     mkdirSync(path);
   } catch (error) {
     if (error instanceof UfsError) throw error;
-    throw new UfsError('UFS_STORE_MISSING', `Cannot make a store in ${path}: ${(error as Error).message}`, { cause: error });
+    throw new UfsError('UFS_STORE_MISSING', `Cannot make a store in ${path}: ${(error as Error).message}; --root chooses another place`, { cause: error });
   }
 }
 

@@ -5,7 +5,7 @@ import { Bench, MAIN, mountsBelow, until } from '../helpers/cli.ts';
 import { needsProgram, needsRootAndFuse } from '../helpers/needs.ts';
 
 /** `ufs` in a shell, for redirections. */
-const shell = (bench: Bench, script: string): ReturnType<Bench['run']> => bench.run('/bin/bash', ['-uo', 'pipefail', '-c', `ufs() { ${process.execPath} ${MAIN} --root store "$@"; }; ${script}`]);
+const shell = (bench: Bench, script: string): ReturnType<Bench['run']> => bench.run('/bin/bash', ['--norc', '-uo', 'pipefail', '-c', `ufs() { ${process.execPath} ${MAIN} --root store "$@"; }; ${script}`]);
 
 describe('the command line', () => {
   let bench: Bench;

@@ -35,6 +35,14 @@ describe('an unprivileged user', { skip }, () => {
     assert.match(out, /The store is sound: 3 layers/);
   });
 
+  test('has one default store, in the home directory, inside of a namespace and out of it', () => {
+    for (const namespace of [[], ['unshare', '-Urm']]) {
+      const { code, out, err } = runAsUser(bench, main, `HOME=${bench.directory} XDG_DATA_HOME= UFS_ROOT= ${process.execPath} ${main} status --json`, namespace);
+      assert.equal(code, 0, err);
+      assert.equal((JSON.parse(out) as { root: string }).root, bench.path('.local/share/ufs'));
+    }
+  });
+
   test('mounts through fusermount3 outside of any namespace', { skip: needsProgram('fusermount3') }, () => {
     const { code, out, err } = runAsUser(bench, main, `
       mkdir -p upper work
