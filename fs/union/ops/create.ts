@@ -140,6 +140,7 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   if (!direct) attempt(() => (stat = statTarget(fd ?? { directory, name })));
   const node = union.table.add(making.type);
   node.upper = true;
+  node.unprivileged = (stat.mode & (S_ISUID | S_ISGID)) === 0;
   union.table.attach(node, parent, name);
   return { node, stat, fd };
 }
