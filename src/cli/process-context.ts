@@ -19,14 +19,17 @@ export class ProcessContext implements Context {
   #store: Promise<Store> | undefined;
   #server: ControlServer | undefined;
   #log: Logger | undefined;
+  /** To the user; to the log where that may be gone. */
+  readonly #tell = (message: string): void => (this.#log === undefined ? this.io.err(`ufs: ${message}\n`) : this.#log.error(message));
+  readonly #logWarning = (warning: Error): void => this.#log?.warn({ err: warning }, 'warning');
   readonly #logFatal = (error: Error): void => this.#log?.fatal({ err: error }, 'failed');
   readonly #execute: (argv: string[], context: Context) => Promise<number>;
 
   constructor(io: Io, execute: (argv: string[], context: Context) => Promise<number>) {
     this.io = io;
     this.#execute = execute;
-    this.mounter = new Mounter((message) => (this.#log === undefined ? io.err(`ufs: ${message}\n`) : this.#log.error(message)));
-    process.once('uncaughtExceptionMonitor', this.#logFatal);
+    this.mounter = new Mounter(this.#tell);
+    process.once('uncaughtExceptionMonitor', this.#logFatal).on('warning', this.#logWarning);
   }
 
   get serving(): boolean {
@@ -48,7 +51,7 @@ export class ProcessContext implements Context {
 
   async #open(how: { create?: boolean; rebuild?: boolean }): Promise<Store> {
     try {
-      return await Store.open(this.root, { ...how, log: (message) => this.io.err(`ufs: ${message}\n`) });
+      return await Store.open(this.root, { ...how, log: this.#tell });
     } catch (error) {
       if (!hasCode(error, 'UFS_STORE_LOCKED')) throw error;
       throw new RunInServer(this.socket, { cause: error });
@@ -103,6 +106,6 @@ export class ProcessContext implements Context {
     const store = await this.#store?.catch(() => undefined);
     await store?.emptyTrash();
     await store?.close();
-    process.off('uncaughtExceptionMonitor', this.#logFatal);
+    process.off('uncaughtExceptionMonitor', this.#logFatal).off('warning', this.#logWarning);
   }
 }

@@ -13,6 +13,7 @@ import { findSubject, topLayer } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
 import type { Container } from '../../store/containers.ts';
+import type { Store } from '../../store/store.ts';
 import { type Context, RunInServer } from '../context.ts';
 import { sayReady, startInBackground } from '../background.ts';
 import { mountedAt, mountOf } from '../mounted.ts';
@@ -170,7 +171,7 @@ async function untilUnmounted(context: Context, mounted: Mounted): Promise<void>
 
 async function unmountOne(context: Context, word: string, lazy: boolean): Promise<void> {
   if (!context.serving && (await isServed(context))) throw new RunInServer(context.socket);
-  const mounted = context.serving ? findMounted(context, word, (await context.store()).containers()) : undefined;
+  const mounted = context.serving ? findMounted(context, await context.store(), word) : undefined;
   if (mounted !== undefined) {
     await context.mounter.unmount(mounted, { lazy });
     return;
@@ -188,11 +189,16 @@ async function isServed(context: Context): Promise<boolean> {
   return socket !== undefined;
 }
 
-function findMounted(context: Context, word: string, containers: readonly Container[]): Mounted | undefined {
+function findMounted(context: Context, store: Store, word: string): Mounted | undefined {
   const target = nameFromText(mountPoint(context, word));
   const at = context.mounter.mounts().find(({ spec }) => spec.target === target);
-  const container = containers.find(({ id, name }) => id === word || name === word || (word.length >= 4 && id.startsWith(word)));
-  return at ?? (container === undefined ? undefined : mountOf(context, container));
+  if (at !== undefined) return at;
+  try {
+    return mountOf(context, store.findContainer(word));
+  } catch (error) {
+    if (hasCode(error, 'UFS_CONTAINER_NOT_FOUND')) return undefined;
+    throw error;
+  }
 }
 
 function realDirectory(path: string): string {
