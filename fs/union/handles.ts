@@ -1,6 +1,6 @@
 import { FsError } from '../errno.ts';
 import { close } from '../host/at.ts';
-import type { MergedEntry } from './merge.ts';
+import type { ListedEntry } from './listing.ts';
 import type { Node } from './node.ts';
 
 export interface FileHandle {
@@ -19,7 +19,7 @@ export interface DirectoryHandle {
   readonly id: number;
   readonly node: Node;
   /** The names as they were at the first read. */
-  entries: MergedEntry[] | undefined;
+  entries: ListedEntry[] | undefined;
 }
 
 /** Open files and directories of one mount. */

@@ -3,7 +3,6 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { nameFromText } from '../../fs/name.ts';
 import type { PassthroughMode } from '../../fs/transport/mount.ts';
-import { unmount } from '../../fs/transport/mount.ts';
 import type { Transport } from '../../fs/transport/transport.ts';
 import { applyLayer } from '../../src/graph/apply.ts';
 import { Mounter } from '../../src/mount/mounter.ts';
@@ -33,7 +32,7 @@ export async function mountable(kind: LowerKind, lowers: string[], options: { ba
   const target = path.join(options.base, 'mnt');
   fs.mkdirSync(target);
   const mounter = new Mounter((message) => console.error(message));
-  const spec: MountSpec = { target: nameFromText(target), passthrough: options.passthrough, ...(options.transport === undefined ? {} : { transport: options.transport }), mount: { source: 'ufs', allowOther: true }, ...made.sides };
+  const spec: MountSpec = { target: nameFromText(target), passthrough: options.passthrough, transport: options.transport, mount: { source: 'ufs', allowOther: true }, ...made.sides };
   let mounted: Mounted | undefined;
   return {
     upper: made.upper, kept: made.kept,
@@ -46,8 +45,6 @@ export async function mountable(kind: LowerKind, lowers: string[], options: { ba
       mounted = undefined;
     },
     close: async () => {
-      // A failed case may have left something open in it.
-      if (mounted !== undefined) unmount(nameFromText(target), { lazy: true });
       await mounter.close();
       await made.close();
     },
@@ -79,7 +76,7 @@ async function container(lowers: string[], base: string): Promise<Made> {
   return {
     upper: diff,
     kept: store.layers().map(({ number }) => path.join(store.root, 'layers', String(number))),
-    sides: { lower: { kind: 'layer', store: store.root, layer: top as LayerId }, upper: { directory: nameFromText(diff), work: nameFromText(work) } },
+    sides: { lower: { kind: 'layer', store: store.root, layer: top as LayerId }, upper: { directory: nameFromText(diff), work: nameFromText(work), metacopy: true } },
     close: async () => await store.close(),
   };
 }

@@ -5,6 +5,7 @@ import { openAt } from '../../host/at.ts';
 import { O_DIRECTORY, O_RDONLY } from '../../host/constants.ts';
 import { readFileMarks } from '../../layer/file-marks.ts';
 import type { DirectoryHandle } from '../handles.ts';
+import { firstBehind, inLastingOrder, type ListedEntry } from '../listing.ts';
 import { mergeDirectory, type MergedEntry } from '../merge.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';
@@ -24,38 +25,38 @@ export function releasedir(union: Union, handleId: number): void {
 
 type Add = (entry: DirectoryEntry, node: NodeReply | undefined) => boolean;
 
-/** Offsets are places in the list as it was first read: nothing is given twice or left out while names come and go. */
+/** Offsets come from the names: nothing is given twice or left out while names come and go. */
 export function readdir(union: Union, handleId: number, offset: number, add: (entry: DirectoryEntry) => boolean): void {
   const { node, entries } = snapshot(union, handleId, offset);
   if (!addDots(union, node, offset, add)) return;
-  for (let index = Math.max(0, offset - 2); index < entries.length; index += 1) {
-    const { name, type } = entries[index];
-    if (!add({ name, ino: inodeNumber(union, node, entries[index]), mode: type, offset: index + 3 })) return;
+  for (let index = firstBehind(entries, offset); index < entries.length; index += 1) {
+    const entry = entries[index];
+    if (!add({ name: entry.name, ino: inodeNumber(union, node, entry), mode: entry.type, offset: entry.offset })) return;
   }
 }
 
 export function readdirplus(union: Union, handleId: number, offset: number, add: Add): void {
   const { node: directory, entries } = snapshot(union, handleId, offset);
   if (!addDots(union, directory, offset, add)) return;
-  for (let index = Math.max(0, offset - 2); index < entries.length; index += 1) {
-    const { name } = entries[index];
+  for (let index = firstBehind(entries, offset); index < entries.length; index += 1) {
+    const { name, offset: behind } = entries[index];
     const found = union.child(directory, name);
     // Gone since the list was read.
     if (found === undefined) continue;
     const { node } = found;
     const reply = union.reply(node, found.stat);
-    if (!add({ name, ino: reply.stat.ino, mode: node.type, offset: index + 3 }, reply)) {
+    if (!add({ name, ino: reply.stat.ino, mode: node.type, offset: behind }, reply)) {
       union.table.forget(node.id, 1);
       return;
     }
   }
 }
 
-function snapshot(union: Union, handleId: number, offset: number): DirectoryHandle & { entries: MergedEntry[] } {
+function snapshot(union: Union, handleId: number, offset: number): DirectoryHandle & { entries: ListedEntry[] } {
   const handle = union.handles.directory(handleId);
   // From the start again is rewinddir(3): what is there now.
-  if (offset === 0 || handle.entries === undefined) handle.entries = mergeDirectory(union, union.sides(handle.node));
-  return handle as DirectoryHandle & { entries: MergedEntry[] };
+  if (offset === 0 || handle.entries === undefined) handle.entries = inLastingOrder(mergeDirectory(union, union.sides(handle.node)));
+  return handle as DirectoryHandle & { entries: ListedEntry[] };
 }
 
 function addDots(union: Union, node: Node, offset: number, add: Add): boolean {
