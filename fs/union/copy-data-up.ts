@@ -1,4 +1,4 @@
-import { hasCode } from '../errno.ts';
+import { attempt, hasCode } from '../errno.ts';
 import { close } from '../host/at.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDWR } from '../host/constants.ts';
 import { copyData } from '../host/copy.ts';
@@ -94,13 +94,11 @@ function complete(union: Union, node: Node, { to, saved }: Copying): void {
 function undo(node: Node, { to, size, saved }: Copying): void {
   if (node.data === undefined) return;
   node.saved = undefined;
-  try {
-    fallocate(to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size);
+  attempt(() => fallocate(to, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, size));
+  attempt(() => {
     putBack(to, saved);
     forgetSaved(to);
-  } catch (error) {
-    if (!hasCode(error, 'EOPNOTSUPP', 'EIO', 'ENOSPC', 'EDQUOT')) throw error;
-  }
+  });
 }
 
 function end({ from, to }: Copying): void {

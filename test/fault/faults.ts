@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { FsError } from '../../fs/errno.ts';
 import { type NodeReply, ROOT_ID } from '../../fs/file-system.ts';
 import { O_RDONLY } from '../../fs/host/constants.ts';
 import { clearUmask } from '../../fs/host/make.ts';
+import { nameFromText } from '../../fs/name.ts';
 import type { WhiteoutSpelling } from '../../fs/layer/whiteout.ts';
 import { isDirectory, isRegular, isSymlink, type Stat } from '../../fs/stat.ts';
 import { Driver, dumpDirectory, Scratch } from '../union/driver.ts';
@@ -31,6 +33,15 @@ export interface CaseOptions {
   held: boolean;
 }
 
+/** Thousands of uppers are made and removed: in memory that is quick. */
+const MEMORY = '/dev/shm';
+
+function takesXattrs(directory: string): boolean {
+  const path = join(directory, `ufs-probe-${process.pid}`);
+  const { status } = spawnSync('/bin/sh', ['-c', 'mkdir "$0" && setfattr -n user.a -v b "$0"; status=$?; rmdir "$0"; exit $status', path]);
+  return status === 0;
+}
+
 /** One lower, and an upper made anew for each case on it. */
 export class FaultBench {
   readonly scratch: Scratch;
@@ -38,6 +49,7 @@ export class FaultBench {
 
   constructor() {
     clearUmask();
+    if (takesXattrs(MEMORY)) process.env['TMPDIR'] = MEMORY;
     this.scratch = new Scratch(LOWER);
     this.#lower = dumpDirectory(this.scratch.lower);
   }
@@ -63,18 +75,23 @@ export class FaultBench {
     }
   }
 
+  #mount(whiteouts: WhiteoutSpelling): Driver {
+    const { upper, work } = this.scratch;
+    return new Driver(this.scratch, { upper: { directory: nameFromText(upper), work: nameFromText(work), whiteouts, metacopy: true } });
+  }
+
   #renew({ whiteouts }: CaseOptions): void {
     for (const path of [this.scratch.upper, this.scratch.work]) {
       rmSync(path, { recursive: true });
       mkdirSync(path);
     }
-    const driver = new Driver(this.scratch, { whiteouts });
+    const driver = this.#mount(whiteouts);
     prepare(driver);
     driver.unmount();
   }
 
   #outcomes(operation: Operation, { whiteouts }: CaseOptions): { before: string[]; after: string[] } {
-    const driver = new Driver(this.scratch, { whiteouts });
+    const driver = this.#mount(whiteouts);
     const before = look(driver);
     operation.run(driver);
     const after = look(driver);
@@ -85,7 +102,7 @@ export class FaultBench {
   /** False where the operation has no such call any more. */
   #once(operation: Operation, options: CaseOptions, fault: Fault, before: string[], after: string[]): boolean {
     const descriptors = openDescriptors();
-    const driver = new Driver(this.scratch, options);
+    const driver = this.#mount(options.whiteouts);
     const held = options.held ? hold(driver, operation.names ?? []) : [];
     const { call, error } = withFault(fault, () => operation.run(driver));
     const done = error === undefined;
@@ -111,7 +128,7 @@ export class FaultBench {
 
   /** A new mount shows what the old one did, and the operation, if it wasn't done, can be. */
   #again(operation: Operation, { whiteouts }: CaseOptions, call: string | undefined, { before, after, done }: { before: string[]; after: string[]; done: boolean | undefined }): void {
-    const driver = new Driver(this.scratch, { whiteouts });
+    const driver = this.#mount(whiteouts);
     for (const directory of ['work', 'index']) {
       const left = readdirSync(join(this.scratch.work, directory)).filter((name) => name.startsWith('#'));
       assert.deepEqual(left, [], 'a new mount sweeps what was being made');

@@ -7,10 +7,10 @@ import type { Driver } from '../union/driver.ts';
 export const LOWER = `
   for f in f g t w d/a d/b d/sub/x m/la m/lb gone gonedir/old o/hidden me/z rd/in under e/. mt/old ; do mkdir -p $(dirname $f); [ -d $f ] || echo "lower $f" > $f; done
   chown 3:4 f; chmod 4750 f; setfattr -n user.x -v 1 f; chown 5:6 d; chmod 2775 d; setfattr -n user.d -v 1 d
-  echo hard > h1; ln h1 h2; ln h1 d/h3; echo twin > w1; ln w1 w2; echo pair > v1; ln v1 v2
+  echo hard > h1; ln h1 h2; ln h1 d/h3; echo twin > w1; ln w1 w2; echo pair > v1; ln v1 v2; echo link > b1; ln b1 b2; echo bare > bare; echo bare2 > bare2; chmod 4755 bare
   ln -s f s; mkfifo p; mkdir acl; setfacl -d -m u:7:rwx acl
   head -c 5000 /dev/zero > sparse; truncate -s 50000 sparse; echo end >> sparse
-  touch -d '1999-02-03 04:05:06.5' f g t h1 w1 v1 sparse d/a d/b`;
+  touch -d '1999-02-03 04:05:06.5' f g t h1 w1 v1 b1 bare bare2 sparse d/a d/b`;
 
 /** What is done to it before, each time on a mount of its own. */
 export function prepare(driver: Driver): void {
@@ -32,6 +32,10 @@ export function prepare(driver: Driver): void {
   driver.create('ud/k', 'k');
   driver.mkdir('ue');
   driver.symlink('u', 'us');
+  driver.set('bare', { uid: 8 });
+  driver.set('bare2', { uid: 8 });
+  driver.rename('bare2', 'renamed');
+  driver.set('b1', { uid: 8 });
   driver.write('w1', 'TWIN');
   driver.unlink('v1');
 }
@@ -42,6 +46,8 @@ export interface Operation {
   run: (driver: Driver) => void;
   /** Not undone where it fails after the data is gone. */
   truncates?: boolean;
+  /** Takes several steps on disk: undone where one fails, but not when the process is killed between them. */
+  steps?: boolean;
 }
 
 const HOW = { exec: false, killPrivileges: false };
@@ -161,6 +167,17 @@ export const OPERATIONS: Record<string, Operation> = {
   'write to an upper file': one('u', (driver, name) => driver.write(name, 'written')),
   'write to a lower file': one('under', (driver, name) => driver.write(name, 'written')),
   'reading of a lower file': one('f', (driver, name) => openAndClose(driver, name, O_RDONLY)),
+  'opening of a bare copy to write': one('bare', (driver, name) => openAndClose(driver, name, O_RDWR)),
+  'opening of a renamed bare copy to write': one('renamed', (driver, name) => openAndClose(driver, name, O_RDWR)),
+  'opening of a bare copy to truncate it': { ...one('bare', (driver, name) => openAndClose(driver, name, O_WRONLY | O_TRUNC)), truncates: true },
+  'opening of a bare copy with several names to write': one('b2', (driver, name) => openAndClose(driver, name, O_RDWR)),
+  'rename of a bare copy': rename('bare', 'd/new'),
+  'rename of a bare copy with several names': rename('b1', 'd/new'),
+  'exchange of bare copies': rename('bare', 'renamed', RENAME_EXCHANGE),
+  'link of a bare copy': { names: ['bare'], run: (driver) => driver.link('bare', 'gone') },
+  'unlink of a bare copy': one('renamed', (driver, name) => driver.unlink(name)),
+  'chmod of a bare copy': one('bare', (driver, name) => driver.set(name, { mode: 0o600 })),
+  'change of owner, mode and times together': { ...one('f', (driver, name) => driver.set(name, { uid: 9, gid: 9, mode: 0o4711, mtime: { sec: 5, nsec: 6 } })), steps: true },
   'fallocate of a lower file': one('g', (driver, name) => openAndClose(driver, name, O_WRONLY, (id, handle) => driver.fs.fallocate(id, handle, 0, 0, 8192))),
   'setxattr of an upper file': one('u', (driver, name) => driver.setXattr(name, 'user.y', 'z')),
   'setxattr of a lower file': one('f', (driver, name) => driver.setXattr(name, 'user.x', 'z')),

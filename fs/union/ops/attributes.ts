@@ -1,7 +1,7 @@
 import type { AttributeChange } from '../../file-system.ts';
-import { FsError } from '../../errno.ts';
+import { attempt, FsError } from '../../errno.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFREG, type Stat } from '../../stat.ts';
-import { close } from '../../host/at.ts';
+import { close, statFd } from '../../host/at.ts';
 import { chmodFd, chownFd, utimensFd } from '../../host/attributes.ts';
 import { O_WRONLY } from '../../host/constants.ts';
 import { truncateFd } from '../../host/file.ts';
@@ -43,16 +43,29 @@ function timesOf({ atime, mtime }: AttributeChange): Partial<Stat> {
 function apply(union: Union, node: Node, change: AttributeChange): Stat {
   if (change.size !== undefined) truncate(union, node, change.size, change.killPrivileges === true);
   const { uid, gid, mode, atime, mtime } = change;
-  if (uid !== undefined || gid !== undefined || mode !== undefined || atime !== undefined || mtime !== undefined) {
+  const [owner, times] = [uid !== undefined || gid !== undefined, atime !== undefined || mtime !== undefined];
+  if (owner || mode !== undefined || times) {
     union.withDescriptor(node, (fd) => {
-      // Owner before mode: chown(2) clears setuid, setgid and capabilities, as it should.
-      if (uid !== undefined || gid !== undefined) chownFd(fd, uid, gid);
-      if (mode !== undefined && node.type !== S_IFLNK) chmodFd(fd, mode & PERMISSIONS);
-      if (atime !== undefined || mtime !== undefined) utimensFd(fd, atime, mtime);
+      const before = Number(owner) + Number(mode !== undefined) + Number(times) > 1 ? statFd(fd) : undefined;
+      try {
+        // Owner before mode: chown(2) clears setuid, setgid and capabilities, as it should.
+        if (owner) chownFd(fd, uid, gid);
+        if (mode !== undefined && node.type !== S_IFLNK) chmodFd(fd, mode & PERMISSIONS);
+        if (times) utimensFd(fd, atime, mtime);
+      } catch (error) {
+        if (before !== undefined) attempt(() => putBackOwner(fd, node, before));
+        throw error;
+      }
     });
     if (mode !== undefined) node.unprivileged = false;
   }
   return union.stat(node);
+}
+
+/** A change of several things that failed at one of them has changed none. */
+function putBackOwner(fd: number, node: Node, before: Stat): void {
+  chownFd(fd, before.uid, before.gid);
+  if (node.type !== S_IFLNK) chmodFd(fd, before.mode & PERMISSIONS);
 }
 
 function truncate(union: Union, node: Node, size: number, killPrivileges: boolean): void {
