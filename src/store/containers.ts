@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, mkdirSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { utimensAt } from '../../fs/host/attributes.ts';
 import { AT_FDCWD } from '../../fs/host/constants.ts';
@@ -48,9 +48,14 @@ export async function createContainer(state: StoreState, options: NewContainer):
     const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, image, created: new Date().toISOString(), labels };
     const staged = state.paths.staged(number);
     makeDirectory(staged);
-    makeDirectory(join(staged, 'work'));
-    makeUpper(join(staged, 'diff'), parent && treeOf(parent, state.reader).root);
-    await publish(state, staged, record, []);
+    try {
+      makeDirectory(join(staged, 'work'));
+      makeUpper(join(staged, 'diff'), parent && treeOf(parent, state.reader).root);
+      await publish(state, staged, record, []);
+    } catch (error) {
+      if (existsSync(staged)) renameSync(staged, state.paths.trashed(number));
+      throw error;
+    }
     return withPaths(state, record);
   });
 }
