@@ -50,12 +50,12 @@ export function removeXattr(target: XattrTarget, name: Name): void {
   check(remove(path(target), cString(name)), `remove the xattr ${name} of`, label(target));
 }
 
-/** As `getXattr`; undefined also where the file system or the file's type can't have that xattr. */
+/** As `getXattr`; undefined also where the file system or the file's type can't have that xattr, or we may not read it. */
 export function getXattrIfAny(target: XattrTarget, name: Name): Buffer | undefined {
   try {
     return getXattr(target, name);
   } catch (error) {
-    if (error instanceof FsError && (error.code === 'EOPNOTSUPP' || error.code === 'EPERM')) return undefined;
+    if (error instanceof FsError && ['EOPNOTSUPP', 'EPERM', 'EACCES'].includes(error.code)) return undefined;
     throw error;
   }
 }

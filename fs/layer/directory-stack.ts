@@ -9,15 +9,15 @@ import { close, openAt, openPath, readlinkAt, reopen, statAt, statFd } from '../
 import { AT_FDCWD, O_DIRECTORY, O_NOATIME, O_PATH, O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
-import { getXattrIfAny, listXattr } from '../host/xattr.ts';
 import type { Layer, LayerEntry } from './layer.ts';
 import { InodeNumbers } from './inode-numbers.ts';
-import { hasMetacopy, isHiddenXattr, readRedirect } from './overlay-xattr.ts';
-import { applyOverrideStat, OVERRIDE_XATTRS, readOverrideStat } from './override-stat.ts';
+import { hasMetacopy, readRedirect } from './overlay-xattr.ts';
+import { applyOverrideStat, readOverrideStat, readOverriddenLink } from './override-stat.ts';
 import type { Place } from './place.ts';
 import { DirectoryDescriptors } from './place.ts';
 import { RawDirectories } from './raw-directory.ts';
 import { StackSearch } from './stack-search.ts';
+import { getUsersXattr, listUsersXattrs } from './users-xattr.ts';
 
 /** A file of the merged tree. What is behind it is found when it is asked for, and kept. */
 export interface StackNode {
@@ -142,21 +142,15 @@ export class DirectoryStack implements Layer<StackNode> {
   readlink(node: StackNode): Name {
     if (node.type !== S_IFLNK) throw new FsError('EINVAL', `Cannot read the symlink "${nameToText(node.place.name)}": it isn't one`);
     const directory = this.#parentDescriptor(node.place);
-    try {
-      return readlinkAt(directory, node.place.name);
-    } catch (error) {
-      // Where an override says that a regular file is a symlink, its content is the target.
-      if (!this.#overridden[node.place.layer] || !hasCode(error, 'EINVAL')) throw error;
-      return readSmallFile(openAt(directory, node.place.name, O_RDONLY));
-    }
+    return this.#overridden[node.place.layer] ? readOverriddenLink(directory, node.place.name) : readlinkAt(directory, node.place.name);
   }
 
   listXattr(node: StackNode): Name[] {
-    return listXattr(this.#target(node.place)).filter((name) => !this.#isHidden(node.place, name));
+    return listUsersXattrs(this.#target(node.place), { overridden: this.#overridden[node.place.layer] });
   }
 
   getXattr(node: StackNode, name: Name): Buffer | undefined {
-    return this.#isHidden(node.place, name) ? undefined : getXattrIfAny(this.#target(node.place), name);
+    return getUsersXattr(this.#target(node.place), name, { overridden: this.#overridden[node.place.layer] });
   }
 
   open(node: StackNode): number {
@@ -251,10 +245,6 @@ export class DirectoryStack implements Layer<StackNode> {
     if (override !== undefined) applyOverrideStat(stat, override);
   }
 
-  #isHidden(place: Place, name: Name): boolean {
-    return isHiddenXattr(name) || (this.#overridden[place.layer] && OVERRIDE_XATTRS.includes(name));
-  }
-
   #openFile(place: Place): number {
     const directory = this.#parentDescriptor(place);
     if (this.#noAtime[place.layer]) {
@@ -273,15 +263,6 @@ const head = Buffer.alloc(4);
 
 function startsAsElf(fd: number): boolean {
   return preadFull(fd, head, 0, 4, 0) === 4 && head.readUInt32BE(0) === ELF_MAGIC;
-}
-
-function readSmallFile(fd: number): Name {
-  try {
-    const bytes = Buffer.alloc(4096);
-    return bytes.latin1Slice(0, preadFull(fd, bytes, 0, bytes.length, 0));
-  } finally {
-    close(fd);
-  }
 }
 
 function inodeKey(stat: HostStat): string {

@@ -14,8 +14,8 @@ export function writableNamespace(): XattrNamespace {
   return inInitialUserNamespace() && hasCapability(CAP_SYS_ADMIN) ? 'trusted' : 'user';
 }
 
-/** True for marks of an overlay file system: users don't see them, and can't set them. */
-export function isHiddenXattr(name: Name): boolean {
+/** True for marks of an overlay file system, and for what begins as they do (see `shownXattr`). */
+export function isMark(name: Name): boolean {
   return NAMESPACES.some((prefix) => name.startsWith(prefix));
 }
 

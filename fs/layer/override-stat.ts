@@ -1,8 +1,12 @@
+import { hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
+import { close, openAt, readlinkAt } from '../host/at.ts';
+import { O_RDONLY } from '../host/constants.ts';
+import { preadFull } from '../host/file.ts';
 import { PERMISSIONS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../stat.ts';
 import type { Stat } from '../stat.ts';
 import type { XattrTarget } from '../host/xattr.ts';
-import { getXattrIfAny } from '../host/xattr.ts';
+import { getXattrIfAny, setXattr } from '../host/xattr.ts';
 
 /**
  * Xattrs that say owner, mode and type of a file whose inode can't have them (network homes, `force_mask`): "uid:gid:mode[:type]", mode in octal.
@@ -41,12 +45,44 @@ export function parseOverrideStat(value: Uint8Array): OverrideStat | undefined {
 
 /** What the xattrs of a file say, undefined where it has none (or can't have: symlinks). */
 export function readOverrideStat(target: XattrTarget): OverrideStat | undefined {
+  return findOverride(target)?.override;
+}
+
+function findOverride(target: XattrTarget): { name: Name; override: OverrideStat } | undefined {
   for (const name of OVERRIDE_XATTRS) {
     const value = getXattrIfAny(target, name);
     const override = value === undefined ? undefined : parseOverrideStat(value);
-    if (override !== undefined) return override;
+    if (override !== undefined) return { name, override };
   }
   return undefined;
+}
+
+/** Changes what a file says of its owner and permission bits, its type stays; false where it says nothing. */
+export function changeOverrideStat(target: XattrTarget, change: { uid?: number | undefined; gid?: number | undefined; permissions?: number | undefined }): boolean {
+  const found = findOverride(target);
+  if (found === undefined) return false;
+  const { uid, gid, permissions, type, rdevMajor, rdevMinor } = found.override;
+  const kind = Object.keys(TYPES).find((word) => TYPES[word] === type);
+  const device = kind === 'block' || kind === 'char' ? `-${rdevMajor}-${rdevMinor}` : '';
+  const mode = (change.permissions ?? permissions).toString(8).padStart(4, '0');
+  setXattr(target, found.name, Buffer.from(`${change.uid ?? uid}:${change.gid ?? gid}:${mode}${kind === undefined ? '' : `:${kind}${device}`}`));
+  return true;
+}
+
+/** The target of a symlink, which may be the content of a regular file that is shown as one. */
+export function readOverriddenLink(directory: number, name: Name): Name {
+  try {
+    return readlinkAt(directory, name);
+  } catch (error) {
+    if (!hasCode(error, 'EINVAL')) throw error;
+  }
+  const fd = openAt(directory, name, O_RDONLY);
+  try {
+    const bytes = Buffer.alloc(4096);
+    return bytes.latin1Slice(0, preadFull(fd, bytes, 0, bytes.length, 0));
+  } finally {
+    close(fd);
+  }
 }
 
 /** The type a file is shown with: only a regular file stands for another type, and for a directory none can. */

@@ -1,9 +1,9 @@
 import type { Name } from '../name.ts';
-import { S_IFCHR, S_IFMT, S_IFREG } from '../stat.ts';
+import { S_IFMT, S_IFREG } from '../stat.ts';
 import { statAt } from '../host/at.ts';
 import { listDirectory } from '../host/directory.ts';
-import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice } from './whiteout.ts';
-import { isOpaqueDirectory, isWhiteoutFile } from './overlay-xattr.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutEntry } from './whiteout.ts';
+import { isOpaqueDirectory } from './overlay-xattr.ts';
 import { overriddenType, readOverrideStat } from './override-stat.ts';
 import type { DirectoryDescriptors, Place } from './place.ts';
 
@@ -86,7 +86,7 @@ function readRaw(fd: number, overridden: boolean): RawDirectory {
     }
     let type = direntType << 12;
     if (type === 0) type = statAt(fd, name).mode & S_IFMT;
-    if ((type === S_IFCHR && isWhiteoutDevice(statAt(fd, name))) || (marks.whiteoutFiles && type === S_IFREG && isWhiteoutFile({ directory: fd, name }))) {
+    if (isWhiteoutEntry(type, { directory: fd, name }, marks)) {
       (whiteouts ??= new Set()).add(name);
       continue;
     }

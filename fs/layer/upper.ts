@@ -1,15 +1,18 @@
 import { attempt, FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
-import { isRegular, S_IFCHR, S_IFMT, S_IFREG } from '../stat.ts';
+import { S_IFMT, S_IFREG } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
-import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
+import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statFd, statOrUndefined, unlinkAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH, RENAME_EXCHANGE } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
 import { mkdirAt, mknodAt } from '../host/make.ts';
 import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
+import type { XattrTarget } from '../host/xattr.ts';
+import { lockDirectory } from './directory-lock.ts';
 import { LinkIndex } from './link-index.ts';
-import { isOpaqueDirectory, isWhiteoutFile, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
-import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutDevice, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
+import { isOpaqueDirectory, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
+import { applyOverrideStat, overriddenType, readOverrideStat } from './override-stat.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
 
 /** What a directory of the upper says of itself. */
 export interface DirectoryMarks {
@@ -31,6 +34,20 @@ export interface UpperEntry {
   ino: number;
 }
 
+/** How an upper directory is used. */
+export interface UpperOptions {
+  /** Only to look, also while another uses it: the work directory isn't emptied. */
+  readOnly?: boolean;
+  /** How to write whiteouts; else as the host allows. */
+  whiteouts?: WhiteoutSpelling;
+  /** Where to write marks; else in the trusted namespace if we may. */
+  namespace?: XattrNamespace;
+  /** Copy files up without data, where the host can hold the mark of such a copy. */
+  metacopy?: boolean;
+  /** Directories with a lower side can be renamed, which leaves a redirect. True unless told. */
+  redirects?: boolean;
+}
+
 const NOTHING: UpperFound = { at: 'nothing' };
 
 /** The writable directory of a union, in overlayfs's format, and the work directory beside it. Directories are given as descriptors. */
@@ -43,26 +60,31 @@ export class UpperTree {
   readonly spelling: WhiteoutSpelling;
   /** Files are copied up without their data where that will do. */
   readonly metacopy: boolean;
+  /** Its files have owner, mode and type in xattrs. */
+  readonly overridden: boolean;
+  readonly redirects: boolean;
+  /** Descriptors that are open as long as this is; while they are, no other mount may use the directories. */
+  readonly #open: number[] = [];
   #temporaries = 0;
 
-  /**
-   * `readOnly`: only to look, also while another uses it: the work directory isn't emptied. `whiteouts`: how to write them, else as the host allows.
-   * `metacopy`: copy files up without data, where the host can hold the mark of such a copy.
-   */
-  constructor(directory: Name | number, work: Name | number, how: { readOnly?: boolean; whiteouts?: WhiteoutSpelling; metacopy?: boolean } = {}) {
-    const open = (at: Name | number): number => (typeof at === 'number' ? reopen(at, O_PATH | O_DIRECTORY) : openPath(at, O_PATH | O_DIRECTORY));
-    this.root = open(directory);
-    const outer = open(work);
-    this.namespace = writableNamespace();
+  constructor(directory: Name | number, work: Name | number, how: UpperOptions = {}) {
+    const open = (at: Name | number): number => this.#kept(typeof at === 'number' ? reopen(at, O_PATH | O_DIRECTORY) : openPath(at, O_PATH | O_DIRECTORY));
     try {
+      this.root = open(directory);
+      const outer = open(work);
+      this.namespace = how.namespace ?? writableNamespace();
+      this.redirects = how.redirects !== false;
+      this.overridden = readOverrideStat(this.root) !== undefined;
       if (how.readOnly === true) {
-        this.work = reopen(outer, O_PATH | O_DIRECTORY);
+        this.work = outer;
         this.index = new LinkIndex(outer, { readOnly: true, covers: (path) => this.#covers(path) });
         this.spelling = 'device';
         this.metacopy = false;
       } else {
+        this.#lock(outer, 'work directory');
+        this.#lock(this.root, 'upper directory');
         mkdirIfMissing(outer, 'work');
-        this.work = openAt(outer, 'work', O_PATH | O_DIRECTORY);
+        this.work = this.#kept(openAt(outer, 'work', O_PATH | O_DIRECTORY));
         const [here, there] = [statAt(this.root, ''), statAt(this.work, '')];
         if (here.devMajor !== there.devMajor || here.devMinor !== there.devMinor) {
           throw new FsError('EXDEV', 'Cannot use the work directory: it must be on the file system of the upper directory');
@@ -73,8 +95,9 @@ export class UpperTree {
         this.spelling = how.whiteouts ?? probeSpelling(this.work);
         this.metacopy = how.metacopy === true && canMark(this.work, this.namespace);
       }
-    } finally {
-      close(outer);
+    } catch (error) {
+      this.#closeAll();
+      throw error;
     }
   }
 
@@ -92,9 +115,8 @@ export class UpperTree {
     const stat = statOrUndefined(directory, name);
     const aufs = marks.aufs && name.length + AUFS_PREFIX.length <= 255 && statOrUndefined(directory, AUFS_PREFIX + name) !== undefined;
     if (stat === undefined) return aufs ? { at: 'whiteout', spelling: 'aufs' } : NOTHING;
-    if (isWhiteoutDevice(stat)) return { at: 'whiteout', spelling: 'device' };
-    if (marks.whiteoutFiles && isRegular(stat) && stat.size === 0 && isWhiteoutFile({ directory, name })) return { at: 'whiteout', spelling: 'device' };
-    return { at: 'file', stat, hides: aufs };
+    if (isWhiteout(stat, { directory, name }, marks)) return { at: 'whiteout', spelling: 'device' };
+    return { at: 'file', stat: this.#shown({ directory, name }, stat), hides: aufs };
   }
 
   list(directory: number, marks: DirectoryMarks): UpperEntry[] {
@@ -107,10 +129,26 @@ export class UpperTree {
       }
       let type = direntType << 12;
       if (type === 0) type = statAt(directory, name).mode & S_IFMT;
-      const isWhiteout = (type === S_IFCHR && isWhiteoutDevice(statAt(directory, name))) || (marks.whiteoutFiles && type === S_IFREG && isWhiteoutFile({ directory, name }));
-      entries.set(name, { name, type: isWhiteout ? undefined : type, ino });
+      const target = { directory, name };
+      entries.set(name, { name, type: isWhiteoutEntry(type, target, marks) ? undefined : this.#shownType(target, type), ino });
     }
     return [...entries.values()];
+  }
+
+  /** What is to be told of a file: of its inode, or where owners are kept in xattrs, of these. */
+  stat(target: XattrTarget): HostStat {
+    return this.#shown(target, typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name));
+  }
+
+  #shown(target: XattrTarget, stat: HostStat): HostStat {
+    const override = this.overridden ? readOverrideStat(target) : undefined;
+    if (override !== undefined) applyOverrideStat(stat, override);
+    return stat;
+  }
+
+  #shownType(target: XattrTarget, type: number): number {
+    const override = this.overridden && type === S_IFREG ? readOverrideStat(target) : undefined;
+    return override === undefined ? type : overriddenType(type, override);
   }
 
   /** A name that is free in the work directory. */
@@ -241,6 +279,10 @@ export class UpperTree {
     const fd = openAt(target.directory, target.name, O_PATH | O_DIRECTORY);
     try {
       return statOrUndefined(fd, AUFS_OPAQUE) !== undefined;
+    } catch (error) {
+      // Nobody we serve gets in there.
+      if (!hasCode(error, 'EACCES')) throw error;
+      return false;
     } finally {
       close(fd);
     }
@@ -248,8 +290,21 @@ export class UpperTree {
 
   close(): void {
     this.index.close();
-    close(this.work);
-    close(this.root);
+    this.#closeAll();
+  }
+
+  #closeAll(): void {
+    for (const fd of this.#open.splice(0)) close(fd);
+  }
+
+  #kept(fd: number): number {
+    this.#open.push(fd);
+    return fd;
+  }
+
+  #lock(directory: number, use: string): void {
+    const fd = lockDirectory(directory, use);
+    if (fd !== undefined) this.#kept(fd);
   }
 }
 

@@ -1,9 +1,10 @@
 import { FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
-import { isCharacterDevice, S_IFCHR, S_IFREG } from '../stat.ts';
+import { isCharacterDevice, isRegular, S_IFCHR, S_IFREG } from '../stat.ts';
 import type { Stat } from '../stat.ts';
-import { unlinkAt } from '../host/at.ts';
+import { statAt, unlinkAt } from '../host/at.ts';
 import { mknodAt } from '../host/make.ts';
+import { isWhiteoutFile } from './overlay-xattr.ts';
 
 /** ".wh.NAME" says that the layers below show no NAME. */
 export const AUFS_PREFIX = '.wh.';
@@ -18,6 +19,16 @@ export function isAufsNoise(name: Name): boolean {
 /** True for overlayfs's usual whiteout: a character device 0:0. */
 export function isWhiteoutDevice(stat: Pick<Stat, 'mode' | 'rdevMajor' | 'rdevMinor'>): boolean {
   return isCharacterDevice(stat) && stat.rdevMajor === 0 && stat.rdevMinor === 0;
+}
+
+/** True for a whiteout that stands under the name it hides: a device 0:0, or in a directory that may hold such an empty file with a mark. */
+export function isWhiteout(stat: Pick<Stat, 'mode' | 'size' | 'rdevMajor' | 'rdevMinor'>, target: { directory: number; name: Name }, { whiteoutFiles }: { whiteoutFiles: boolean }): boolean {
+  return isWhiteoutDevice(stat) || (whiteoutFiles && isRegular(stat) && stat.size === 0 && isWhiteoutFile(target));
+}
+
+/** As `isWhiteout`, for an entry of a directory, of which only the type (S_IFMT bits) is known. */
+export function isWhiteoutEntry(type: number, target: { directory: number; name: Name }, marks: { whiteoutFiles: boolean }): boolean {
+  return (type === S_IFCHR || (type === S_IFREG && marks.whiteoutFiles)) && isWhiteout(statAt(target.directory, target.name), target, marks);
 }
 
 export type WhiteoutSpelling = 'device' | 'aufs';

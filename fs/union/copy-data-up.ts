@@ -1,5 +1,5 @@
 import { attempt, hasCode } from '../errno.ts';
-import { close } from '../host/at.ts';
+import { close, statFd } from '../host/at.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDWR } from '../host/constants.ts';
 import { copyData } from '../host/copy.ts';
 import { fallocate, fsync, truncateFd } from '../host/file.ts';
@@ -105,6 +105,7 @@ function end({ from, to }: Copying): void {
   close(from);
   close(to);
 }
+    keepCtime(node, to);
 
 /** Makes a metadata-only copy an empty file. */
 export function emptyCopy(union: Union, node: Node): void {
@@ -127,8 +128,8 @@ export function emptyCopy(union: Union, node: Node): void {
 export function freeOfName(union: Union, node: Node): Promise<void> | undefined {
   const { data } = node;
   if (data === undefined || data.redirected) return undefined;
-  if (data.path === undefined) return copyDataUp(union, node);
-  const { namespace } = union.writable();
+  const { namespace, redirects } = union.writable();
+  if (data.path === undefined || !redirects) return copyDataUp(union, node);
   try {
     union.withDescriptor(node, (fd) => writeMark(fd, namespace, 'redirect', `/${data.path as string}`));
   } catch (error) {

@@ -9,8 +9,9 @@ import { fsync, truncateFd } from '../host/file.ts';
 import { mkdirAt, mknodAt, symlinkAt } from '../host/make.ts';
 import { setXattr } from '../host/xattr.ts';
 import { writeOrigin } from '../layer/file-marks.ts';
-import { isHiddenXattr, writeMark } from '../layer/overlay-xattr.ts';
+import { writeMark } from '../layer/overlay-xattr.ts';
 import type { UpperTree } from '../layer/upper.ts';
+import { storedXattr } from '../layer/users-xattr.ts';
 import { copiedAtOnce, copyDataUp, emptyCopy, freeOfName, switchHandles } from './copy-data-up.ts';
 import { inodeKey, type Union } from './state.ts';
 import type { Node } from './node.ts';
@@ -175,10 +176,11 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   chownFd(fd, stat.uid, stat.gid);
   for (const name of union.lower.listXattr(node.lower)) {
     const value = union.lower.getXattr(node.lower, name);
-    // Marks in an archive are nobody's, but would be ours here.
-    if (value === undefined || isHiddenXattr(name)) continue;
+    // What looks like a mark is the user's own, and isn't to be one here.
+    const stored = storedXattr(name, union.writable());
+    if (value === undefined || stored === undefined) continue;
     try {
-      setXattr(fd, name, value);
+      setXattr(fd, stored, value);
     } catch (error) {
       // What this file system or our rights have no room for is no reason to refuse a write.
       if (!hasCode(error, 'EOPNOTSUPP', 'EPERM', 'EINVAL') || name === 'security.capability') throw error;

@@ -1,15 +1,16 @@
 import { FsError } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
-import { close, openAt, readlinkAt, statAt, statFd } from '../host/at.ts';
+import { close, openAt } from '../host/at.ts';
 import { O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
-import { getXattrIfAny, listXattr as hostList, type XattrTarget } from '../host/xattr.ts';
+import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer, LayerEntry } from '../layer/layer.ts';
 import { CAPABILITY, type SavedAttributes, withSaved } from '../layer/file-marks.ts';
 import { LinkIndex } from '../layer/link-index.ts';
-import { isHiddenXattr } from '../layer/overlay-xattr.ts';
+import { readOverriddenLink } from '../layer/override-stat.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
+import { getUsersXattr, listUsersXattrs } from '../layer/users-xattr.ts';
 import { DirectoryDescriptors, type Located } from './directory-descriptors.ts';
 import { type DirectorySides, type Found, mergeDirectory, resolve, type Sides } from './merge.ts';
 
@@ -72,8 +73,7 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
       const left = linkKey === undefined ? undefined : this.upper.index.left(linkKey);
       return left === undefined ? stat : { ...stat, nlink: left };
     }
-    const target = this.#target(node);
-    let stat: Stat = { ...(typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name)) };
+    let stat: Stat = { ...this.upper.stat(this.#target(node)) };
     if (node.saved !== undefined) stat = withSaved(stat, node.saved);
     if (node.bare && node.lower !== undefined) stat.blocks = this.lower.stat(node.lower).blocks;
     if (node.ino !== undefined) stat.ino = node.ino;
@@ -91,19 +91,18 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
     if (!node.upper) return this.lower.readlink(node.lower);
     if (node.type !== S_IFLNK) throw new FsError('EINVAL', 'Cannot read a symlink: it isn\'t one');
     const { directory, name } = this.#target(node) as { directory: number; name: Name };
-    return readlinkAt(directory, name);
+    return readOverriddenLink(directory, name);
   }
 
   listXattr(node: MergedNode): Name[] {
     if (!node.upper) return this.lower.listXattr(node.lower);
-    const names = hostList(this.#target(node)).filter((name) => !isHiddenXattr(name));
+    const names = listUsersXattrs(this.#target(node), this.upper);
     return node.saved?.capability === undefined || names.includes(CAPABILITY) ? names : [...names, CAPABILITY];
   }
 
   getXattr(node: MergedNode, name: Name): Buffer | undefined {
     if (!node.upper) return this.lower.getXattr(node.lower, name);
-    if (isHiddenXattr(name)) return undefined;
-    return (name === CAPABILITY ? node.saved?.capability : undefined) ?? getXattrIfAny(this.#target(node), name);
+    return (name === CAPABILITY ? node.saved?.capability : undefined) ?? getUsersXattr(this.#target(node), name, this.upper);
   }
 
   open(node: MergedNode): number {

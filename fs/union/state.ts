@@ -4,7 +4,7 @@ import type { Name } from '../name.ts';
 import { nameToText } from '../name.ts';
 import { isDirectory, S_IFDIR, S_IFMT, type Stat } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
-import { close, openAt, openPath, reopen, statAt, statFd } from '../host/at.ts';
+import { close, openAt, openPath, reopen } from '../host/at.ts';
 import { O_PATH } from '../host/constants.ts';
 import { statfs, type HostStatfs } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
@@ -12,8 +12,7 @@ import type { Layer } from '../layer/layer.ts';
 import { forgetSaved, putBack, withSaved } from '../layer/file-marks.ts';
 import { removeMark } from '../layer/overlay-xattr.ts';
 import { LinkIndex } from '../layer/link-index.ts';
-import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
-import type { WhiteoutSpelling } from '../layer/whiteout.ts';
+import { type DirectoryMarks, type UpperOptions, UpperTree } from '../layer/upper.ts';
 import { DirectoryDescriptors } from './directory-descriptors.ts';
 import { Handles } from './handles.ts';
 import type { Helpers } from './helpers.ts';
@@ -30,7 +29,7 @@ export interface UnionOptions {
    * allows unless told. `metacopy`: where owner, mode, times, xattrs or names of a file change, its data stays in the lower (only ufs and overlayfs with
    * metacopy=on understand that). Absent: a read-only mount.
    */
-  upper?: { directory: Name | number; work: Name | number; whiteouts?: WhiteoutSpelling; metacopy?: boolean };
+  upper?: { directory: Name | number; work: Name | number } & Omit<UpperOptions, 'readOnly'>;
   /** Threads for long work, shared by the mounts of a server (`new Helpers({ wakeFd: server.wakeFd })`, `onWake: () => helpers.drain()`). Absent: all work is done at once. */
   helpers?: Helpers;
   /** Which files the kernel reads and writes without us; 'auto' unless told. */
@@ -220,8 +219,7 @@ export class Union implements Sides {
   }
 
   hostStat(node: Node): HostStat {
-    const target = this.target(node);
-    return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
+    return (this.upper as UpperTree).stat(this.target(node));
   }
 
   /** What users are told. `known`: what the host says of the upper file, if that was just asked. */

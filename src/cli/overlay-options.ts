@@ -6,6 +6,9 @@ import type { MountSpec } from '../mount/spec.ts';
 
 /** Words of `-o` that say nothing new here, or that fuse-overlayfs and mount(8) take too and do by default. */
 const IGNORED = new Set(['', 'rw', 'suid', 'dev', 'exec', 'atime', 'private', 'default_permissions']);
+/** Options of overlayfs that say how it finds files again, for which there is one way here. */
+const IGNORED_VALUES = new Set(['index', 'xino', 'uuid', 'nfs_export', 'verity']);
+const REDIRECTS: Readonly<Record<string, boolean>> = { on: true, follow: false, nofollow: false, off: false };
 const FLAGS = { nosuid: 'nosuid', nodev: 'nodev', noexec: 'noexec', noatime: 'noatime' } as const;
 
 /** Splits at a separator that no backslash stands before, as overlayfs does; "\:" and "\," are the characters themselves. */
@@ -28,24 +31,32 @@ export function overlayMount(option: string, target: string, cwd: string, passth
   const values = new Map<string, string>();
   const spec: MountSpec = { target: nameFromText(resolve(cwd, target)), lower: { kind: 'directories', paths: [] }, passthrough, mount: { source: 'ufs' } };
   const unknown: string[] = [];
+  let redirects: boolean | undefined;
+  let userXattrs = false;
   for (const word of splitEscaped(option, ',')) {
     const equals = word.indexOf('=');
     const [name, value] = equals === -1 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
     if (value !== undefined && ['lowerdir', 'upperdir', 'workdir'].includes(name)) values.set(name, value);
     // fuse-overlayfs shows files that have no data of their own as empty: only who asks gets them.
     else if (name === 'metacopy' && (value === 'on' || value === 'off')) values.set(name, value);
+    else if (name === 'redirect_dir' && value !== undefined && value in REDIRECTS) redirects = REDIRECTS[value];
+    else if (word === 'userxattr') userXattrs = true;
     else if (name === 'ro') spec.mount.readonly = true;
     else if (name === 'volatile') spec.volatile = true;
     else if (name === 'allow_other') spec.mount.allowOther = true;
     else if (name in FLAGS) spec.mount[FLAGS[name as keyof typeof FLAGS]] = true;
-    else if (!IGNORED.has(name)) unknown.push(word);
+    else if (!IGNORED.has(name) && !IGNORED_VALUES.has(name)) unknown.push(word);
   }
   const [lower, upper, work] = ['lowerdir', 'upperdir', 'workdir'].map((name) => values.get(name));
   if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=; an image is mounted without -o (--read-only lets nothing be changed)`);
   if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
   spec.lower = { kind: 'directories', paths: splitEscaped(lower, ':').map((path) => nameFromText(resolve(cwd, path))) };
   if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) {
-    spec.upper = { directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)), metacopy: values.get('metacopy') === 'on' };
+    spec.upper = {
+      directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)), metacopy: values.get('metacopy') === 'on',
+      // overlayfs follows no redirects in user.*: who asks for these is to see the same tree with it.
+      redirects: redirects ?? !userXattrs, ...(userXattrs ? { namespace: 'user' } : {}),
+    };
   }
   return { spec, unknown };
 }

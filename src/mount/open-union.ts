@@ -1,3 +1,5 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../../fs/errno.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
@@ -9,12 +11,30 @@ import type { MountSpec } from './spec.ts';
 /** The file system a mount is to show. `close` what is below it when it has been destroyed. `store`: whether this process has the store open. */
 export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: UnionFs; close: () => void }> {
   const lower = await openLower(spec, store);
-  const fileSystem = new UnionFs({
-    lower, helpers, passthrough: spec.passthrough,
-    ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
-    ...(spec.volatile === true ? { volatile: true } : {}),
-  });
-  return { fileSystem, close: () => lower.close() };
+  try {
+    const fileSystem = await whenFree(() => new UnionFs({
+      lower, helpers, passthrough: spec.passthrough,
+      ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
+      ...(spec.volatile === true ? { volatile: true } : {}),
+    }));
+    return { fileSystem, close: () => lower.close() };
+  } catch (error) {
+    lower.close();
+    throw error;
+  }
+}
+
+/** Milliseconds a mount that was just unmounted may take to give up its upper directory. */
+const PATIENCE = 2000;
+
+async function whenFree<T>(open: () => T): Promise<T> {
+  for (const started = Date.now(); ; await sleep(20)) {
+    try {
+      return open();
+    } catch (error) {
+      if (!hasCode(error, 'EBUSY') || Date.now() - started > PATIENCE) throw error;
+    }
+  }
 }
 
 async function openLower(spec: MountSpec, store: boolean): Promise<Layer> {

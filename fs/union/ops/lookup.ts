@@ -3,6 +3,7 @@ import { FsError } from '../../errno.ts';
 import { NAME_MAX, type Name } from '../../name.ts';
 import { S_IFLNK } from '../../stat.ts';
 import { readlinkAt } from '../../host/at.ts';
+import { readOverriddenLink } from '../../layer/override-stat.ts';
 import type { Union } from '../state.ts';
 
 export function lookup(union: Union, parentId: number, name: Name): NodeReply | undefined {
@@ -20,5 +21,5 @@ export function readlink(union: Union, id: number): Name {
   if (node.type !== S_IFLNK) throw new FsError('EINVAL', `Cannot read node ${id} as a symlink: it isn't one`);
   if (!node.upper) return union.lower.readlink(node.lower);
   const target = union.target(node);
-  return typeof target === 'number' ? readlinkAt(target, '') : readlinkAt(target.directory, target.name);
+  return typeof target === 'number' ? readlinkAt(target, '') : readOverriddenLink(target.directory, target.name);
 }

@@ -4,7 +4,7 @@ import { S_IFDIR } from '../../stat.ts';
 import { renameAt, unlinkAt } from '../../host/at.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../host/constants.ts';
 import type { DirectoryMarks, UpperTree } from '../../layer/upper.ts';
-import { writeMark } from '../../layer/overlay-xattr.ts';
+import { writeMark, type XattrNamespace } from '../../layer/overlay-xattr.ts';
 import { AUFS_PREFIX, makeMark, makeWhiteout } from '../../layer/whiteout.ts';
 import { copyUp, copyUpDirectory, cover } from '../copy-up.ts';
 import { isEmptyDirectory, lowerHas, lowerHasDirectory } from '../merge.ts';
@@ -38,6 +38,7 @@ export function rename(union: Union, parentId: number, name: Name, newParentId: 
     if (!exchange && target !== undefined) checkReplaceable(union, node, target, newName);
     const pending = copyUp(union, node, 'name') ?? (exchange ? copyUp(union, target as Node, 'name') : undefined);
     if (pending !== undefined) return pending.then(() => rename(union, parentId, name, newParentId, newName, flags));
+    for (const moved of exchange ? [node, target as Node] : [node]) checkMovable(union, moved);
     copyUpDirectory(union, parent);
     copyUpDirectory(union, newParent);
     cover(union, node, parent, name);
@@ -58,6 +59,11 @@ function checkReplaceable(union: Union, node: Node, target: Node, newName: Name)
   if (ontoDirectory && !isEmptyDirectory(union, union.sides(target))) throw new FsError('ENOTEMPTY', `Cannot rename to "${nameToText(newName)}": not empty`);
 }
 
+/** As overlayfs says it where it writes no redirects: who gets EXDEV copies. */
+function checkMovable(union: Union, node: Node): void {
+  if (node.type === S_IFDIR && node.lowerPath !== undefined && !union.writable().redirects) throw new FsError('EXDEV', 'Cannot rename a directory of the lower: redirects are off');
+}
+
 interface HostPlace {
   fd: number;
   marks: DirectoryMarks;
@@ -73,8 +79,17 @@ function anchor(union: Union, from: Place & { node: Node }, newParent: Node, new
   if (node.type !== S_IFDIR) return;
   const upper = union.writable();
   const target = { directory: hostPlace(union, from.parent).fd, name: from.name };
-  if (node.lowerPath !== undefined) writeMark(target, upper.namespace, 'redirect', `/${node.lowerPath}`);
+  if (node.lowerPath !== undefined) writeRedirect(target, upper.namespace, `/${node.lowerPath}`);
   else if (lowerHasDirectory(union, union.sides(newParent), newName)) upper.setOpaque(target);
+}
+
+function writeRedirect(target: { directory: number; name: Name }, namespace: XattrNamespace, path: Name): void {
+  try {
+    writeMark(target, namespace, 'redirect', path);
+  } catch (error) {
+    if (!hasCode(error, 'EOPNOTSUPP', 'EPERM')) throw error;
+    throw new FsError('EXDEV', 'Cannot rename a directory of the lower: its file system can\'t have the xattr that says where its lower side is');
+  }
 }
 
 function swap(union: Union, from: Place & { node: Node }, to: Place & { node: Node }): void {

@@ -4,8 +4,8 @@ import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts'
 import { S_ISGID } from '../../stat.ts';
 import { statFd } from '../../host/at.ts';
 import { chmodFd } from '../../host/attributes.ts';
-import { getXattr as hostGet, listXattr as hostList, removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
-import { isHiddenXattr } from '../../layer/overlay-xattr.ts';
+import { getXattr as hostGet, removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
+import { getUsersXattr, listUsersXattrs, storedXattr } from '../../layer/users-xattr.ts';
 import { DEFAULT_ACL } from '../acl.ts';
 import { afterCopyUp } from '../copy-up.ts';
 import type { Node } from '../node.ts';
@@ -26,8 +26,7 @@ export function getxattr(union: Union, id: number, name: Name): Buffer {
 }
 
 function valueOf(union: Union, node: Node, name: Name): Buffer | undefined {
-  if (isHiddenXattr(name)) return undefined;
-  return node.upper ? hostGet(union.target(node), name) : union.lower.getXattr(node.lower, name);
+  return node.upper ? getUsersXattr(union.target(node), name, union.writable(), hostGet) : union.lower.getXattr(node.lower, name);
 }
 
 function noAttribute(id: number, name: Name): FsError {
@@ -37,17 +36,17 @@ function noAttribute(id: number, name: Name): FsError {
 /** Without a caller all are listed. */
 export function listxattr(union: Union, id: number, caller?: Caller): Name[] {
   const node = union.table.get(id);
-  const names = node.upper ? hostList(union.target(node)).filter((name) => !isHiddenXattr(name)) : union.lower.listXattr(node.lower);
+  const names = node.upper ? listUsersXattrs(union.target(node), union.writable()) : union.lower.listXattr(node.lower);
   // The kernel refuses to read these without CAP_SYS_ADMIN, but lists what we list.
   return caller === undefined || caller.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
 }
 
 export function setxattr(union: Union, id: number, name: Name, value: Buffer, flags: number, how: { killSetgid: boolean }): void | Promise<void> {
-  const node = changeable(union, id, name);
+  const { node, stored } = changeable(union, id, name);
   // `value` is only valid until we return.
   const copy = node.upper && node.copyUp === undefined ? value : Buffer.from(value);
   return afterCopyUp(union, node, 'metadata', () => {
-    hostSet(union.target(node), name, copy, flags);
+    hostSet(union.target(node), stored, copy, flags);
     node.unprivileged = false;
     if (name === DEFAULT_ACL) node.defaultAcl = undefined;
     if (how.killSetgid) union.withDescriptor(node, dropSetgid);
@@ -55,18 +54,18 @@ export function setxattr(union: Union, id: number, name: Name, value: Buffer, fl
 }
 
 export function removexattr(union: Union, id: number, name: Name): void | Promise<void> {
-  const node = changeable(union, id, name);
+  const { node, stored } = changeable(union, id, name);
   if (!node.upper && valueOf(union, node, name) === undefined) throw noAttribute(id, name);
   return afterCopyUp(union, node, 'metadata', () => {
-    hostRemove(union.target(node), name);
+    hostRemove(union.target(node), stored);
     if (name === DEFAULT_ACL) node.defaultAcl = undefined;
   });
 }
 
-function changeable(union: Union, id: number, name: Name): Node {
-  union.writable();
-  if (isHiddenXattr(name) || LAYER_XATTRS.includes(name)) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
-  return union.table.get(id);
+function changeable(union: Union, id: number, name: Name): { node: Node; stored: Name } {
+  const stored = LAYER_XATTRS.includes(name) ? undefined : storedXattr(name, union.writable());
+  if (stored === undefined) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
+  return { node: union.table.get(id), stored };
 }
 
 function dropSetgid(fd: number): void {
