@@ -69,7 +69,9 @@ function begin(union: Union, node: Node): Copying {
   try {
     const to = union.openUpper(node, O_RDWR);
     try {
+      const { ctimeSec, ctimeNsec } = union.stat(node);
       node.saved = saveAttributes(to, union.writable().namespace);
+      node.ctime = { shown: { ctimeSec, ctimeNsec }, host: undefined };
       return { from, to, size: union.lower.stat(node.lower).size, saved: node.saved };
     } catch (error) {
       close(to);
@@ -88,6 +90,11 @@ function complete(union: Union, node: Node, { to, saved }: Copying): void {
   node.saved = undefined;
   switchHandles(node);
   forgetSaved(to);
+  keepCtime(node, to);
+}
+
+function keepCtime(node: Node, to: number): void {
+  if (node.ctime !== undefined) node.ctime.host = statFd(to);
 }
 
 /** Best effort: what can't be undone now is when the file is next looked up after a crash, or copied again. */
@@ -98,6 +105,7 @@ function undo(node: Node, { to, size, saved }: Copying): void {
   attempt(() => {
     putBack(to, saved);
     forgetSaved(to);
+    keepCtime(node, to);
   });
 }
 
@@ -105,7 +113,6 @@ function end({ from, to }: Copying): void {
   close(from);
   close(to);
 }
-    keepCtime(node, to);
 
 /** Makes a metadata-only copy an empty file. */
 export function emptyCopy(union: Union, node: Node): void {

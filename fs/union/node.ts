@@ -31,6 +31,8 @@ export interface Node {
   data: { path: Name | undefined; redirected: boolean } | undefined;
   /** Of a metadata-only copy data is being copied into, which shows these meanwhile. */
   saved: SavedAttributes | undefined;
+  /** Copying data into it moves the host's ctime, to `host` when it is done: till that moves again users are told the one `shown`. */
+  ctime: { shown: Pick<Stat, 'ctimeSec' | 'ctimeNsec'>; host: Pick<Stat, 'ctimeSec' | 'ctimeNsec'> | undefined } | undefined;
   /** The layer's handle: of a file in the lower (also once it was copied up), or of what an upper directory is merged with. */
   lower: unknown;
   /** A directory's, where `lower` is. */
@@ -67,7 +69,7 @@ export interface Node {
 
 export function newNode(id: number, type: number): Node {
   return {
-    id, type, links: [], upper: false, data: undefined, saved: undefined, lower: undefined, lowerPath: undefined, ino: undefined, linkKey: undefined, lookups: 0, busy: 0, children: undefined,
+    id, type, links: [], upper: false, data: undefined, saved: undefined, ctime: undefined, lower: undefined, lowerPath: undefined, ino: undefined, linkKey: undefined, lookups: 0, busy: 0, children: undefined,
     marks: undefined, defaultAcl: undefined, orphan: undefined, removed: false, handles: undefined, backing: undefined, stalePages: false, unprivileged: false, copyUp: undefined,
     times: undefined, keys: undefined,
   };

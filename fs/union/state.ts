@@ -232,6 +232,10 @@ export class Union implements Sides {
     }
     let stat: Stat = { ...(known ?? this.hostStat(node)) };
     if (node.saved !== undefined) stat = withSaved(stat, node.saved);
+    if (node.ctime !== undefined) {
+      const { shown, host = node.saved && stat } = node.ctime;
+      if (stat.ctimeSec === host?.ctimeSec && stat.ctimeNsec === host.ctimeNsec) Object.assign(stat, shown);
+    }
     if (node.data !== undefined && node.lower !== undefined) stat.blocks = this.lower.stat(node.lower).blocks;
     if (node.ino !== undefined) stat.ino = node.ino;
     if (node.linkKey !== undefined) {
