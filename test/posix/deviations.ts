@@ -7,7 +7,13 @@ const deviations: { titles: readonly string[]; where: RegExp; reason: string }[]
     reason: 'the other names are in a lower layer, and a file isn\'t copied up for its ctime',
   },
   {
-    titles: ['a descriptor opened for reading before sees what is written after', 'a lock (flock) holds against another descriptor until it is closed'], where: /passthrough always, files in (the lowest layer|a middle layer|all layers)/,
+    titles: [
+      'a descriptor opened for reading before sees what is written after', 'a lock (flock) holds against another descriptor until it is closed',
+      'a lock taken while the file was open for reading alone holds when it is written to', 'every reader, opened before, between or after, sees each write of every writer',
+      'a mapping made while the file was open for reading alone sees what is written later', 'two mappings of a file, one for reading made before, show the same',
+      'what is written to a shared mapping is read at once, and there for who opens the file after',
+    ],
+    where: /passthrough always, files in (the lowest layer|a middle layer|all layers)/,
     reason: 'passthrough=always: who has a lower file open read-only goes on with that file, its data and its locks',
   },
   {
@@ -17,6 +23,10 @@ const deviations: { titles: readonly string[]; where: RegExp; reason: string }[]
   {
     titles: ['chattr +a lets a file grow only'], where: /passthrough (never|impossible)/,
     reason: 'a writeback cache writes pages, not what was appended: such a file can\'t be opened for writing',
+  },
+  {
+    titles: ['a sparse file has the blocks it needs'], where: /image below.* (in (the lowest layer|a middle layer|all layers)|just copied up)/,
+    reason: 'the index of a layer has sizes, and knows of no holes',
   },
   ...fuseNativeDeviations,
 ];

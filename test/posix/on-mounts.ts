@@ -18,6 +18,7 @@ import { posixCases } from './cases.ts';
 import { deviation } from './deviations.ts';
 import { mountable } from './lowers.ts';
 import type { LowerKind, Mountable } from './lowers.ts';
+import { refresh } from './system.ts';
 
 /** Layers of a mount, topmost first; the first is the upper. */
 const LAYERS = ['upper', 'top', 'middle', 'lowest'] as const;
@@ -46,13 +47,15 @@ const placements = {
   'just copied up': {
     place: (fixture, { lowest }, name) => writeFixture(fixture, path.join(lowest, name)),
     prepare(fixture, dir) {
-      for (const [name, entry] of Object.entries(fixture)) {
-        const at = Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(name, 'latin1')]);
+      const all = Object.entries(fixture).map(([name, entry]) => ({ entry, at: Buffer.concat([Buffer.from(`${dir}/`), Buffer.from(name, 'latin1')]) }));
+      for (const { entry, at } of all) {
         const { uid, gid, mode } = fs.lstatSync(at);
         if (entry.kind === 'symlink') fs.lchownSync(at, uid, gid);
         else fs.chmodSync(at, mode & 0o7777);
         if (entry.kind === 'file') fs.closeSync(fs.openSync(at, 'r+'));
       }
+      // The kernel isn't told that copying moved their ctimes.
+      for (const { at } of all) refresh(at);
     },
   },
 } satisfies Record<string, Placement>;

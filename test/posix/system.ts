@@ -1,10 +1,11 @@
 import koffi from 'koffi';
 import { errnoName, FsError } from '../../fs/errno.ts';
-import { AT_FDCWD } from '../../fs/host/constants.ts';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../fs/host/constants.ts';
 
 /** System calls that cases need and neither Node nor `fs/host` has. Names are ASCII; failures throw FsError. */
 const c = koffi.load('libc.so.6');
 const libc = {
+  statx: c.func('int statx(int dir, void *path, int flags, uint mask, void *out)'),
   faccessat: c.func('int faccessat(int dir, str path, int mode, int flags)'),
   truncate: c.func('int truncate(str path, int64 size)'),
   utimensat: c.func('int utimensat(int dir, str path, void *times, int flags)'),
@@ -29,6 +30,13 @@ const libc = {
 function check(result: number, action: string): number {
   if (result < 0) throw new FsError(errnoName(koffi.errno()), `Cannot ${action}`);
   return result;
+}
+
+const AT_STATX_FORCE_SYNC = 0x2000;
+
+/** Makes the kernel ask for a file's attributes, whatever it remembers of them; symlinks aren't followed. */
+export function refresh(name: Buffer): void {
+  check(libc.statx(AT_FDCWD, Buffer.concat([name, Buffer.from([0])]), AT_STATX_FORCE_SYNC | AT_SYMLINK_NOFOLLOW, 0xfff, Buffer.alloc(256)), 'stat');
 }
 
 const AT_EACCESS = 0x200;
