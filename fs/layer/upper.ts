@@ -10,6 +10,7 @@ import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { LinkIndex } from './link-index.ts';
+import { withOwnerRights } from './owner-rights.ts';
 import { isOpaqueDirectory, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
 import { applyOverrideStat, overriddenType, readOverrideStat } from './override-stat.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
@@ -103,7 +104,7 @@ export class UpperTree {
 
   readMarks(directory: number): DirectoryMarks {
     const marks: DirectoryMarks = { ...isOpaqueDirectory(directory), aufs: false };
-    for (const { name } of listDirectory(directory)) {
+    for (const { name } of withOwnerRights([directory], () => listDirectory(directory))) {
       if (!name.startsWith(AUFS_PREFIX)) continue;
       if (name === AUFS_OPAQUE) marks.opaque = true;
       else if (!isAufsNoise(name)) marks.aufs = true;
@@ -174,7 +175,7 @@ export class UpperTree {
       const temporary = this.temporaryName();
       makeWhiteout(this.work, temporary, 'device');
       try {
-        renameAt(this.work, temporary, directory, name, present === 'directory' ? RENAME_EXCHANGE : 0);
+        withOwnerRights([{ directory, name }], () => renameAt(this.work, temporary, directory, name, present === 'directory' ? RENAME_EXCHANGE : 0));
       } catch (error) {
         this.discard(temporary);
         throw error;
@@ -197,18 +198,18 @@ export class UpperTree {
       if (!hasCode(error, 'ENOTEMPTY', 'EEXIST')) throw error;
       // Whiteouts are left in it: out of the way in one step, then they go.
       const temporary = this.temporaryName();
-      renameAt(directory, name, this.work, temporary);
+      withOwnerRights([{ directory, name }], () => renameAt(directory, name, this.work, temporary));
       this.discard(temporary);
     }
   }
 
   /** Moves what was built in the work directory to its place, over the whiteout that may be there. */
   settle(temporary: Name, directory: number, name: Name, over: { spelling?: WhiteoutSpelling; isDirectory: boolean }): void {
-    if (over.spelling === 'device' && over.isDirectory) {
-      renameAt(this.work, temporary, directory, name, RENAME_EXCHANGE);
+    const exchange = over.spelling === 'device' && over.isDirectory;
+    withOwnerRights([{ directory: this.work, name: temporary }, directory], () => renameAt(this.work, temporary, directory, name, exchange ? RENAME_EXCHANGE : 0));
+    if (exchange) {
       this.discard(temporary);
     } else {
-      renameAt(this.work, temporary, directory, name);
       if (over.spelling === 'aufs') this.removeMark(directory, name);
     }
   }
@@ -228,7 +229,7 @@ export class UpperTree {
         makeMark(directory, name);
         marks.aufs = true;
       }
-      for (const at of names) removeTree(fd, at);
+      withOwnerRights([fd], () => names.forEach((at) => removeTree(fd, at)));
     } finally {
       close(fd);
     }
@@ -252,7 +253,7 @@ export class UpperTree {
       }
       return statOrUndefined(fd, last) !== undefined || statOrUndefined(fd, AUFS_PREFIX + last) !== undefined;
     } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) return false;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'EACCES')) return false;
       throw error;
     } finally {
       close(fd);
@@ -260,6 +261,10 @@ export class UpperTree {
   }
 
   setOpaque(target: { directory: number; name: Name }): void {
+    withOwnerRights([target], () => this.#markOpaque(target));
+  }
+
+  #markOpaque(target: { directory: number; name: Name }): void {
     try {
       writeMark(target, this.namespace, 'opaque', 'y');
     } catch (error) {
@@ -343,7 +348,7 @@ function removeTree(directory: number, name: Name): void {
     if (!hasCode(error, 'EISDIR', 'EPERM')) throw error;
     const fd = openAt(directory, name, O_PATH | O_DIRECTORY);
     try {
-      emptyDirectory(fd);
+      withOwnerRights([fd], () => emptyDirectory(fd));
     } finally {
       close(fd);
     }

@@ -10,6 +10,7 @@ import { mkdirAt, mknodAt, symlinkAt } from '../host/make.ts';
 import { setXattr } from '../host/xattr.ts';
 import { writeOrigin } from '../layer/file-marks.ts';
 import { writeMark } from '../layer/overlay-xattr.ts';
+import { withOwnerRights } from '../layer/owner-rights.ts';
 import type { UpperTree } from '../layer/upper.ts';
 import { storedXattr } from '../layer/users-xattr.ts';
 import { copiedAtOnce, copyDataUp, emptyCopy, freeOfName, switchHandles } from './copy-data-up.ts';
@@ -268,7 +269,7 @@ export function cover(union: Union, node: Node, parent: Node, name: Name): void 
   if (upper.find(directory, marks, name).at !== 'nothing') return;
   const before = statAt(directory, '');
   union.withDescriptor(node, (fd) => {
-    upper.index.take(linkKey, upper.index.left(linkKey) ?? 1, union.path(parent, name), () => linkFd(fd, directory, name));
+    upper.index.take(linkKey, upper.index.left(linkKey) ?? 1, union.path(parent, name), () => withOwnerRights([directory], () => linkFd(fd, directory, name)));
   });
   restoreTimes(directory, before);
 }

@@ -5,6 +5,7 @@ import { renameAt, unlinkAt } from '../../host/at.ts';
 import { RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT } from '../../host/constants.ts';
 import type { DirectoryMarks, UpperTree } from '../../layer/upper.ts';
 import { writeMark, type XattrNamespace } from '../../layer/overlay-xattr.ts';
+import { withOwnerRights } from '../../layer/owner-rights.ts';
 import { AUFS_PREFIX, makeMark, makeWhiteout } from '../../layer/whiteout.ts';
 import { copyUp, copyUpDirectory, cover } from '../copy-up.ts';
 import { isEmptyDirectory, lowerHas, lowerHasDirectory } from '../merge.ts';
@@ -85,7 +86,7 @@ function anchor(union: Union, from: Place & { node: Node }, newParent: Node, new
 
 function writeRedirect(target: { directory: number; name: Name }, namespace: XattrNamespace, path: Name): void {
   try {
-    writeMark(target, namespace, 'redirect', path);
+    withOwnerRights([target], () => writeMark(target, namespace, 'redirect', path));
   } catch (error) {
     if (!hasCode(error, 'EOPNOTSUPP', 'EPERM')) throw error;
     throw new FsError('EXDEV', 'Cannot rename a directory of the lower: its file system can\'t have the xattr that says where its lower side is');
