@@ -90,6 +90,7 @@ export class Calls {
     this.#answer(done, async () => await this.#paths.within(async (lookup) => {
       const { parent, name } = await lookup.place(path);
       await this.#fileSystem.rmdir(this.#options.caller, parent, name);
+      this.#paths.moved(path);
     }));
 
   /** libfuse removes an open file by giving it a hidden name; here it is removed at once, as it would be without libfuse. */
@@ -99,7 +100,12 @@ export class Calls {
       const { caller } = this.#options;
       const hides = isHiddenName(next.name) ? await lookup.find(from) : undefined;
       // One that isn't open is given such a name by somebody else.
-      if (hides === undefined || !this.#isOpen(hides.id)) return void (await this.#fileSystem.rename(caller, old.parent, old.name, next.parent, next.name, 0));
+      if (hides === undefined || !this.#isOpen(hides.id)) {
+        await this.#fileSystem.rename(caller, old.parent, old.name, next.parent, next.name, 0);
+        this.#paths.moved(from);
+        this.#paths.moved(to);
+        return;
+      }
       const { id } = hides;
       await this.#fileSystem.unlink(caller, old.parent, old.name);
       lookup.keep(id);

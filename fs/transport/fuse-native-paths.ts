@@ -1,7 +1,8 @@
 import { FsError } from '../errno.ts';
 import { ROOT_ID, type Caller, type FileSystem } from '../file-system.ts';
 import { nameFromText, type Name } from '../name.ts';
-import type { Stat } from '../stat.ts';
+import { isDirectory, type Stat } from '../stat.ts';
+import { Directories, type Directory } from './fuse-native-directories.ts';
 
 /** What libfuse renames a file to that is removed while it is open: a name it makes up, no other file of the mount ever has it. */
 const HIDDEN = /^\.fuse_hidden[0-9a-f]{16}$/;
@@ -20,27 +21,34 @@ export interface Place {
 }
 
 /**
- * Nodes by their paths. Every operation gets `Paths.within`, and what it finds is held until it ends: each lookup counts, and is forgotten then.
- * Files that were removed while open have no name, but libfuse goes on asking by the one it made up: they are held here (`hide`) until they are released.
+ * Nodes by their paths. Every operation runs in `within`, and what it finds is held until it ends: each lookup counts, and is forgotten then, but for
+ * directories, some of which stay. Files that were removed while open have no name, but libfuse goes on asking by the one it made up: they are held here (`hide`) until they are released.
  */
 export class Paths {
   readonly #fileSystem: FileSystem;
   readonly #caller: Caller;
   readonly #hidden = new Map<Name, number>();
+  readonly #directories: Directories;
 
   constructor(fileSystem: FileSystem, caller: Caller) {
     this.#fileSystem = fileSystem;
     this.#caller = caller;
+    this.#directories = new Directories((id) => fileSystem.forget(id, 1));
   }
 
   /** Runs an operation, then forgets what it looked up. */
   async within<T>(operation: (lookup: Lookup) => Promise<T>): Promise<T> {
-    const lookup = new Lookup(this.#fileSystem, this.#caller, this.#hidden);
+    const lookup = new Lookup(this.#fileSystem, this.#caller, this.#hidden, this.#directories);
     try {
       return await operation(lookup);
     } finally {
       lookup.forget();
     }
+  }
+
+  /** What was at a path isn't there any more. */
+  moved(path: string): void {
+    this.#directories.drop(components(path).join('/'));
   }
 
   /** Keeps a node (one lookup of it) under the name that libfuse made up. */
@@ -63,12 +71,15 @@ export class Lookup {
   readonly #fileSystem: FileSystem;
   readonly #caller: Caller;
   readonly #hidden: ReadonlyMap<Name, number>;
-  #held: number[] = [];
+  readonly #directories: Directories;
+  readonly #held: number[] = [];
+  readonly #used: Directory[] = [];
 
-  constructor(fileSystem: FileSystem, caller: Caller, hidden: ReadonlyMap<Name, number>) {
+  constructor(fileSystem: FileSystem, caller: Caller, hidden: ReadonlyMap<Name, number>, directories: Directories) {
     this.#fileSystem = fileSystem;
     this.#caller = caller;
     this.#hidden = hidden;
+    this.#directories = directories;
   }
 
   /** The node of a path; ENOENT where there is none. */
@@ -98,20 +109,33 @@ export class Lookup {
 
   forget(): void {
     for (const id of this.#held.splice(0)) this.#fileSystem.forget(id, 1);
+    for (const directory of this.#used.splice(0)) this.#directories.done(directory);
   }
 
   async #walk(names: readonly Name[], path: string): Promise<Found> {
     const hidden = this.#hidden.size === 0 ? undefined : this.#hidden.get(names.at(-1) ?? '');
     if (hidden !== undefined) return { id: hidden, stat: undefined };
-    let found: Found = { id: ROOT_ID, stat: undefined };
-    for (const name of names) {
-      const answer = this.#fileSystem.lookup(this.#caller, found.id, name);
+    let { found, depth } = this.#start(names);
+    for (; depth < names.length; depth += 1) {
+      const answer = this.#fileSystem.lookup(this.#caller, found.id, names[depth]);
       const next = answer instanceof Promise ? await answer : answer;
       if (next === undefined) throw new FsError('ENOENT', `Cannot find "${path}"`);
-      this.#held.push(next.id);
+      if (isDirectory(next.stat)) this.#used.push(this.#directories.keep(names.slice(0, depth + 1).join('/'), next.id));
+      else this.#held.push(next.id);
       found = next;
     }
     return found;
+  }
+
+  /** How far a path is known: all of it, all but its last name, or the root. */
+  #start(names: readonly Name[]): { found: Found; depth: number } {
+    for (const depth of [names.length, names.length - 1]) {
+      const directory = depth <= 0 ? undefined : this.#directories.use(names.slice(0, depth).join('/'));
+      if (directory === undefined) continue;
+      this.#used.push(directory);
+      return { found: { id: directory.id, stat: undefined }, depth };
+    }
+    return { found: { id: ROOT_ID, stat: undefined }, depth: 0 };
   }
 }
 

@@ -4,16 +4,21 @@ import { errnoName } from '../../fs/errno.ts';
 import { ROOT_ID } from '../../fs/file-system.ts';
 import { Calls } from '../../fs/transport/fuse-native-calls.ts';
 import { NarrowInodes, statArray, statfsValue, timeOf } from '../../fs/transport/fuse-native-values.ts';
+import { isDirectory } from '../../fs/stat.ts';
 import { MemoryFileSystem } from '../helpers/memory-file-system.ts';
 
 type Method = Exclude<keyof Calls, never>;
 
-/** A file system and the calls on it, each as a promise; after each, nothing but open files holds a node. */
+/** A file system and the calls on it, each as a promise; `held` is how many lookups of files are held, and fails where a directory is held more than once. */
 function make(others = false): { fileSystem: MemoryFileSystem; errors: unknown[]; call: (name: Method, ...values: unknown[]) => Promise<unknown[]>; held: () => number } {
   const fileSystem = new MemoryFileSystem();
   const errors: unknown[] = [];
   const calls = new Calls({ fileSystem, caller: { uid: 5, gid: 6, pid: 0 }, others, onError: (error) => errors.push(error) });
-  const held = (): number => [...fileSystem.nodes.values()].reduce((sum, { lookups }) => sum + lookups, 0);
+  const held = (): number => {
+    const nodes = [...fileSystem.nodes.values()];
+    for (const { stat, lookups } of nodes) assert.ok(!isDirectory(stat) || lookups <= 1);
+    return nodes.reduce((sum, { stat, lookups }) => sum + (isDirectory(stat) ? 0 : lookups), 0);
+  };
   const call = async (name: Method, ...values: unknown[]): Promise<unknown[]> => {
     const method = calls[name] as (...values: unknown[]) => void;
     const [result, ...given] = await new Promise<unknown[]>((resolve) => method(...values, (...answer: unknown[]) => resolve(answer)));
@@ -23,7 +28,7 @@ function make(others = false): { fileSystem: MemoryFileSystem; errors: unknown[]
   return { fileSystem, errors, call, held };
 }
 
-test('every call forgets all that it looked up, whether it succeeds or not', async () => {
+test('every call forgets all that it looked up but directories, whether it succeeds or not', async () => {
   const { fileSystem, call, held } = make();
   await call('mkdir', '/a', 0o755);
   await call('mkdir', '/a/b', 0o755);
@@ -46,6 +51,32 @@ test('every call forgets all that it looked up, whether it succeeds or not', asy
   assert.equal(held(), 0);
   const node = [...fileSystem.nodes.values()].find(({ stat }) => stat.size === 3 && stat.gid === 7);
   assert.deepEqual([node?.stat.uid, node?.stat.mode, node?.stat.atimeSec, node?.stat.mtimeNsec], [5, 0o100600, 1, 500_000_000]);
+});
+
+test('a directory renamed, removed or replaced is found by its new path only, with all in it', async () => {
+  const { call } = make();
+  for (const path of ['/a', '/a/b', '/a/b/c', '/ab']) await call('mkdir', path, 0o755);
+  await call('mknod', '/a/b/c/f', 0o100644, 0);
+  await call('getattr', '/ab');
+  await call('rename', '/a/b', '/d');
+  await assert.rejects(call('getattr', '/a/b/c/f'), /ENOENT/);
+  await assert.rejects(call('getattr', '/a/b'), /ENOENT/);
+  await call('getattr', '/d/c/f');
+  await call('unlink', '/d/c/f');
+  await call('rmdir', '/d/c');
+  await call('mkdir', '/d/c', 0o700);
+  const [array] = await call('getattr', '/d/c');
+  assert.equal((array as Uint32Array)[0], 0o40700);
+  await assert.rejects(call('getattr', '/d/c/f'), /ENOENT/);
+});
+
+test('700 directories are used and only 500 stay looked up', async () => {
+  const { fileSystem, call } = make();
+  for (let index = 0; index < 700; index += 1) {
+    await call('mkdir', `/d${index}`, 0o755);
+    await call('getattr', `/d${index}`);
+  }
+  assert.equal([...fileSystem.nodes.values()].filter(({ lookups }) => lookups === 1).length, 500);
 });
 
 test('an open file holds its node until it is released, and its number is then used again', async () => {
