@@ -270,7 +270,7 @@ test('a copy of data that finds no space leaves the file as it was', () => {
     driver.write('d/f', 'new');
     driver.unmount();
   } finally {
-    execFileSync('umount', [small]);
+    execFileSync('umount', ['-l', small]);
     scratch.remove();
   }
 });
