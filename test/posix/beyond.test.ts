@@ -39,7 +39,7 @@ const overlayMarks: Fixture = {
 // What a plain directory has no word for, and where other union file systems go wrong.
 for (const lower of ['directories', 'image'] as const satisfies LowerKind[]) {
   describe(`a union, ${lower} below`, { skip: needsRootAndFuse }, () => {
-    const base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
+    let base: string;
     let mount: Mountable;
     let dir: string;
     const again = async (): Promise<void> => {
@@ -49,6 +49,7 @@ for (const lower of ['directories', 'image'] as const satisfies LowerKind[]) {
 
     before(async () => {
       clearUmask();
+      base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
       const [above, below] = ['top', 'lowest'].map((layer) => path.join(base, layer)) as [string, string];
       writeFixture(lowest, below);
       writeFixture(lower === 'image' ? top : { ...top, ...overlayMarks }, above);

@@ -24,12 +24,13 @@ function* read(name: string): Generator<string> {
 
 for (const [lower, count] of [['directories', 100_000], ['image', 20_000]] as const satisfies [LowerKind, number][]) {
   describe(`a directory of ${count} names, ${lower} below`, { skip: needsRootAndFuse }, () => {
-    const base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
+    let base: string;
     let mount: Mountable;
     let big: string;
 
     before(async () => {
       clearUmask();
+      base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
       const [top, lowest] = ['top', 'lowest'].map((layer) => path.join(base, layer)) as [string, string];
       fs.mkdirSync(path.join(top, 'big'), { recursive: true });
       fs.mkdirSync(path.join(lowest, 'big'), { recursive: true });

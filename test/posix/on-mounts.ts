@@ -77,12 +77,11 @@ export function testOnMounts({ lower, passthrough, placements: wanted = PLACEMEN
     const way = transport === 'dev-fuse' ? `passthrough ${inInitialUserNamespace() ? passthrough : 'impossible'}` : transport;
     const mode = `${lower} below, ${way}, files ${where}`;
     describe(`mount, ${mode}`, { skip: transport === 'fuse-native' ? needsFuseNative() : needsRootAndFuse }, () => {
-      const base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
-      const lowers = LAYERS.slice(1).map((layer) => path.join(base, layer));
       const cases = Object.entries(posixCases).map(([title, definition], index) => {
         const skip = cannotRun(definition) || deviation(title, mode) || (lower === 'image' && cannotBeArchived(definition.fixture));
         return { title, definition, name: `c${index}`, skip };
       });
+      let base: string;
       let mount: Mountable;
       let root: string;
       let keptBefore: ReturnType<typeof listTree>[];
@@ -90,11 +89,12 @@ export function testOnMounts({ lower, passthrough, placements: wanted = PLACEMEN
 
       before(async () => {
         clearUmask();
+        base = fs.mkdtempSync(path.join(os.tmpdir(), 'ufs-posix-'));
         fs.chmodSync(base, 0o755);
         const roots = Object.fromEntries(LAYERS.map((layer) => [layer, path.join(base, layer)])) as Roots;
         for (const made of Object.values(roots)) fs.mkdirSync(made);
         for (const { definition, name, skip } of cases) if (skip === false) placement.place(definition.fixture ?? {}, roots, name);
-        mount = await mountable(lower, lowers, { base, passthrough, transport });
+        mount = await mountable(lower, LAYERS.slice(1).map((layer) => roots[layer]), { base, passthrough, transport });
         if (mount.upper !== roots.upper) execFileSync('cp', ['-a', `${roots.upper}/.`, mount.upper]);
         keptBefore = kept();
         root = await mount.mount();
