@@ -105,6 +105,7 @@ export function checkTable(table: NodeTable): void {
     }
     if (node !== table.root && node.links.length === 0) assert(node.removed, `node ${id} has no name and isn't removed`);
     if (node.orphan !== undefined) assert(node.upper, `node ${id} has a descriptor but isn't in the upper`);
+    if (node.orphan !== undefined) assert(node.removed, `node ${id} has a descriptor and a name`);
   }
   for (const [key, node] of table.byKey) assert(table.byId.get(node.id) === node, `node ${node.id} is known by ${key} only`);
 }

@@ -109,7 +109,7 @@ export class Union implements Sides {
     if (found.at === 'nowhere' || found.at === 'whiteout') return undefined;
     const node = found.at === 'upper' ? this.#upperNode(found) : this.#lowerNode(found);
     this.table.attach(node, parent, name);
-    if (node.orphan !== undefined && found.at === 'upper') {
+    if (node.orphan !== undefined) {
       close(node.orphan);
       node.orphan = undefined;
     }
