@@ -32,7 +32,7 @@ export interface LowerData {
   /** undefined where it is missing. */
   node: unknown;
   path: Name;
-  /** The copy says so itself: it may have any name. */
+  /** The copy says so itself, by a path from the root: it may have any name. */
   redirected: boolean;
 }
 
@@ -93,7 +93,7 @@ function partialCopy(sides: Sides, parent: DirectorySides, name: Name, stat: Sta
   if (stat.size === 0) return { emptied: true };
   const { redirect, saved } = marks;
   const found = redirect === undefined ? below(sides, parent.lower, name, isRegular) : followRedirect(sides, parent, redirect, isRegular);
-  const data = { node: found?.node, path: found?.path ?? '', redirected: redirect !== undefined };
+  const data = { node: found?.node, path: found?.path ?? '', redirected: redirect?.startsWith('/') === true };
   return { data, ...(saved === undefined ? {} : { saved }) };
 }
 

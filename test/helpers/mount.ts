@@ -14,7 +14,7 @@ export interface TestMount {
 }
 
 /** Mounts a union of plain directories on a directory of its own; served by a thread of this process. */
-export async function mountUnion(options: { lowers: string[]; upper?: string; work?: string; passthrough?: PassthroughMode }): Promise<TestMount> {
+export async function mountUnion(options: { lowers: string[]; upper?: string; work?: string; passthrough?: PassthroughMode; how?: Omit<MountSpec['upper'] & object, 'directory' | 'work'> }): Promise<TestMount> {
   const base = mkdtempSync(join(tmpdir(), 'ufs-mount-'));
   const path = join(base, 'mnt');
   mkdirSync(path);
@@ -24,7 +24,7 @@ export async function mountUnion(options: { lowers: string[]; upper?: string; wo
   const spec: MountSpec = {
     target: nameFromText(path), passthrough: options.passthrough ?? 'auto', mount: { source: 'ufs' },
     lower: { kind: 'directories', paths: options.lowers.map(nameFromText) },
-    ...(options.upper === undefined || work === undefined ? {} : { upper: { directory: nameFromText(options.upper), work: nameFromText(work) } }),
+    ...(options.upper === undefined || work === undefined ? {} : { upper: { directory: nameFromText(options.upper), work: nameFromText(work), ...options.how } }),
   };
   const mounted = await mounter.mount(spec);
   return {
