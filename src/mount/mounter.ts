@@ -127,7 +127,8 @@ export class Mounter {
     // The mask is the process's, and can't be set in a thread: what the thread makes has exactly the modes it was asked for.
     clearUmask();
     const { port1, port2 } = new MessageChannel();
-    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2] });
+    // Node isn't to keep count of descriptors, and close them with the thread: what node:fs opened there (content of layers) is closed by our own calls.
+    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2], trackUnmanagedFds: false });
     const wakeFd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);
       port1.on('message', (message: FromServing) => {
