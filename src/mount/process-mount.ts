@@ -21,10 +21,13 @@ export async function mountInProcess(spec: MountSpec, log: (message: string) => 
   let said = '';
   child.stderr?.on('data', (data: Buffer) => (said += data.toString()));
   let serving = false;
+  let how = '';
   const ended = new Promise<void>((resolve) => {
     child.once('close', (code, signal) => {
-      if (serving && code !== 0) log(`The process that served "${nameToText(spec.target)}" ended with ${signal ?? code}. ${said.trim()}`);
-      if (serving && isStaleMount(spec.target)) unmount(spec.target, { lazy: true });
+      how = `ended with ${signal ?? code}. ${said}`.trim();
+      if (serving && code !== 0) log(`The process that serves "${nameToText(spec.target)}" ${how}`);
+      // It may have mounted without having said so.
+      if (code !== 0 && isStaleMount(spec.target)) unmount(spec.target, { lazy: true });
       resolve();
     });
   });
@@ -39,7 +42,7 @@ export async function mountInProcess(spec: MountSpec, log: (message: string) => 
       }
     });
     child.once('error', (error) => fail(`Cannot start a process for the mount on "${nameToText(spec.target)}": ${error.message}`));
-    void ended.then(() => fail(`Cannot mount on "${nameToText(spec.target)}": the process that was to serve it ended. ${said.trim()}`));
+    void ended.then(() => fail(`Cannot mount on "${nameToText(spec.target)}": the process that serves it ${how}`));
     child.send(spec);
   });
   return { ended, kill: () => void child.kill('SIGKILL') };

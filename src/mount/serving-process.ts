@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { attempt } from '../../fs/errno.ts';
 import { clearUmask } from '../../fs/host/make.ts';
 import { socketPair } from '../../fs/host/process.ts';
 import { mountFuseNative } from '../../fs/transport/fuse-native.ts';
@@ -22,8 +23,10 @@ async function serve(spec: MountSpec): Promise<void> {
     fileSystem, mount: { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) },
     onError: (error) => send({ kind: 'error', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
   });
-  // Who asked for the mount is gone: so is what the mount needs, such as the lock of its store.
-  process.on('disconnect', () => unmount(spec.target, { lazy: true }));
+  // Where who asked for the mount is gone, so is what the mount needs, such as the lock of its store.
+  const leave = (): void => attempt(() => unmount(spec.target, { lazy: true }));
+  if (process.connected) process.once('disconnect', leave);
+  else leave();
   send({ kind: 'serving' });
   await ended;
   close();
@@ -39,6 +42,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 process.once('message', (spec: MountSpec) => {
   serve(spec).then(() => process.exit(0), (error: unknown) => {
+    if (!process.connected) process.exit(1);
     process.send?.({ kind: 'failed', message: error instanceof Error ? error.message : String(error) } satisfies FromProcess, () => process.exit(1));
   });
 });
