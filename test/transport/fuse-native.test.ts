@@ -226,7 +226,6 @@ describe('a mount through fuse-native', { skip }, () => {
       message: /^Cannot mount on ".*\/m" with fuse-native: it is a mount point already/,
     });
   });
-  });
 });
 
 describe('ufs mount --transport fuse-native', { skip }, () => {
