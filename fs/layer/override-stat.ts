@@ -12,7 +12,7 @@ import { getXattrIfAny, setXattr } from '../host/xattr.ts';
  * Xattrs that say owner, mode and type of a file whose inode can't have them (network homes, `force_mask`): "uid:gid:mode[:type]", mode in octal.
  * A layer uses them where its root directory has one.
  */
-export const OVERRIDE_XATTRS: readonly Name[] = [
+export const OVERRIDE_XATTRS: readonly [Name, ...Name[]] = [
   'user.containers.override_stat', 'user.fuseoverlayfs.override_stat', 'security.fuseoverlayfs.override_stat',
 ];
 
@@ -57,16 +57,31 @@ function findOverride(target: XattrTarget): { name: Name; override: OverrideStat
   return undefined;
 }
 
+/** The xattr a layer keeps owners in: the one its root has; undefined where it keeps none. */
+export function overrideXattr(root: XattrTarget): Name | undefined {
+  return findOverride(root)?.name;
+}
+
+/** Owner and permission bits that change; undefined ones stay. */
+export interface OwnerChange {
+  uid?: number | undefined;
+  gid?: number | undefined;
+  permissions?: number | undefined;
+}
+
 /** Changes what a file says of its owner and permission bits, its type stays; false where it says nothing. */
-export function changeOverrideStat(target: XattrTarget, change: { uid?: number | undefined; gid?: number | undefined; permissions?: number | undefined }): boolean {
+export function changeOverrideStat(target: XattrTarget, change: OwnerChange): boolean {
   const found = findOverride(target);
   if (found === undefined) return false;
-  const { uid, gid, permissions, type, rdevMajor, rdevMinor } = found.override;
+  const { override } = found;
+  writeOverrideStat(target, found.name, { ...override, uid: change.uid ?? override.uid, gid: change.gid ?? override.gid, permissions: change.permissions ?? override.permissions });
+  return true;
+}
+
+export function writeOverrideStat(target: XattrTarget, xattr: Name, { uid, gid, permissions, type, rdevMajor, rdevMinor }: OverrideStat): void {
   const kind = Object.keys(TYPES).find((word) => TYPES[word] === type);
   const device = kind === 'block' || kind === 'char' ? `-${rdevMajor}-${rdevMinor}` : '';
-  const mode = (change.permissions ?? permissions).toString(8).padStart(4, '0');
-  setXattr(target, found.name, Buffer.from(`${change.uid ?? uid}:${change.gid ?? gid}:${mode}${kind === undefined ? '' : `:${kind}${device}`}`));
-  return true;
+  setXattr(target, xattr, Buffer.from(`${uid}:${gid}:${permissions.toString(8).padStart(4, '0')}${kind === undefined ? '' : `:${kind}${device}`}`));
 }
 
 /** The target of a symlink, which may be the content of a regular file that is shown as one. */

@@ -2,17 +2,16 @@ import { attempt, FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { S_IFMT, S_IFREG } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
-import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statFd, statOrUndefined, unlinkAt } from '../host/at.ts';
+import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH, RENAME_EXCHANGE } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
 import { mkdirAt, mknodAt } from '../host/make.ts';
 import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
-import type { XattrTarget } from '../host/xattr.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { LinkIndex } from './link-index.ts';
 import { withOwnerRights } from './owner-rights.ts';
 import { isOpaqueDirectory, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
-import { applyOverrideStat, overriddenType, readOverrideStat } from './override-stat.ts';
+import { Owners } from './owners.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
 
 /** What a directory of the upper says of itself. */
@@ -45,6 +44,8 @@ export interface UpperOptions {
   namespace?: XattrNamespace;
   /** Copy files up without data, where the host can hold the mark of such a copy. */
   metacopy?: boolean;
+  /** New files have their owner, mode and type in xattrs, for hosts that let us give no file away. Where the directory's root says so, they have anyway. */
+  ownersInXattrs?: boolean;
   /** Directories with a lower side can be renamed, which leaves a redirect. True unless told. */
   redirects?: boolean;
 }
@@ -61,8 +62,7 @@ export class UpperTree {
   readonly spelling: WhiteoutSpelling;
   /** Files are copied up without their data where that will do. */
   readonly metacopy: boolean;
-  /** Its files have owner, mode and type in xattrs. */
-  readonly overridden: boolean;
+  readonly owners: Owners;
   readonly redirects: boolean;
   /** Descriptors that are open as long as this is; while they are, no other mount may use the directories. */
   readonly #open: number[] = [];
@@ -75,7 +75,7 @@ export class UpperTree {
       const outer = open(work);
       this.namespace = how.namespace ?? writableNamespace();
       this.redirects = how.redirects !== false;
-      this.overridden = readOverrideStat(this.root) !== undefined;
+      this.owners = new Owners(this.root, how.readOnly !== true && how.ownersInXattrs === true);
       if (how.readOnly === true) {
         this.work = outer;
         this.index = new LinkIndex(outer, { readOnly: true, covers: (path) => this.#covers(path) });
@@ -117,7 +117,7 @@ export class UpperTree {
     const aufs = marks.aufs && name.length + AUFS_PREFIX.length <= 255 && statOrUndefined(directory, AUFS_PREFIX + name) !== undefined;
     if (stat === undefined) return aufs ? { at: 'whiteout', spelling: 'aufs' } : NOTHING;
     if (isWhiteout(stat, { directory, name }, marks)) return { at: 'whiteout', spelling: 'device' };
-    return { at: 'file', stat: this.#shown({ directory, name }, stat), hides: aufs };
+    return { at: 'file', stat: this.owners.shown({ directory, name }, stat), hides: aufs };
   }
 
   list(directory: number, marks: DirectoryMarks): UpperEntry[] {
@@ -131,25 +131,9 @@ export class UpperTree {
       let type = direntType << 12;
       if (type === 0) type = statAt(directory, name).mode & S_IFMT;
       const target = { directory, name };
-      entries.set(name, { name, type: isWhiteoutEntry(type, target, marks) ? undefined : this.#shownType(target, type), ino });
+      entries.set(name, { name, type: isWhiteoutEntry(type, target, marks) ? undefined : this.owners.shownType(target, type), ino });
     }
     return [...entries.values()];
-  }
-
-  /** What is to be told of a file: of its inode, or where owners are kept in xattrs, of these. */
-  stat(target: XattrTarget): HostStat {
-    return this.#shown(target, typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name));
-  }
-
-  #shown(target: XattrTarget, stat: HostStat): HostStat {
-    const override = this.overridden ? readOverrideStat(target) : undefined;
-    if (override !== undefined) applyOverrideStat(stat, override);
-    return stat;
-  }
-
-  #shownType(target: XattrTarget, type: number): number {
-    const override = this.overridden && type === S_IFREG ? readOverrideStat(target) : undefined;
-    return override === undefined ? type : overriddenType(type, override);
   }
 
   /** A name that is free in the work directory. */

@@ -6,7 +6,7 @@ import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
 import { O_CREAT, O_EXCL, O_PATH, O_RDWR } from '../host/constants.ts';
 import { copyData } from '../host/copy.ts';
 import { fsync, truncateFd } from '../host/file.ts';
-import { mkdirAt, mknodAt, symlinkAt } from '../host/make.ts';
+import { mkdirAt, symlinkAt } from '../host/make.ts';
 import { setXattr } from '../host/xattr.ts';
 import { writeOrigin } from '../layer/file-marks.ts';
 import { writeMark } from '../layer/overlay-xattr.ts';
@@ -137,7 +137,7 @@ export function copyUpDirectory(union: Union, directory: Node): void {
 
 /** Makes the copy in the work directory; leaves nothing there where it fails. */
 function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to: number) => void): void {
-  const { work } = union.writable();
+  const { work, owners } = union.writable();
   try {
     switch (node.type) {
       case S_IFREG: {
@@ -157,7 +157,7 @@ function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to:
         symlinkAt(union.lower.readlink(node.lower), work, temporary);
         break;
       default:
-        mknodAt(work, temporary, (stat.mode & S_IFMT) | 0o600, stat.rdevMajor, stat.rdevMinor);
+        owners.makeNode(work, temporary, (stat.mode & S_IFMT) | 0o600, stat.rdevMajor, stat.rdevMinor);
     }
     const fd = openAt(work, temporary, O_PATH);
     try {
@@ -173,12 +173,13 @@ function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to:
 
 /** Gives a copy the attributes of its original. */
 function dress(union: Union, node: Node, stat: Stat, fd: number): void {
+  const { owners, namespace } = union.writable();
   // Owner before mode and capabilities: chown(2) clears setuid, setgid and security.capability.
-  chownFd(fd, stat.uid, stat.gid);
+  if (!owners.overridden) chownFd(fd, stat.uid, stat.gid);
   for (const name of union.lower.listXattr(node.lower)) {
     const value = union.lower.getXattr(node.lower, name);
     // What looks like a mark is the user's own, and isn't to be one here.
-    const stored = storedXattr(name, union.writable());
+    const stored = storedXattr(name, owners);
     if (value === undefined || stored === undefined) continue;
     try {
       setXattr(fd, stored, value);
@@ -189,10 +190,13 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   }
   if (node.type !== S_IFDIR) {
     const key = node.linkKey;
-    writeOrigin(fd, union.writable().namespace, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
+    writeOrigin(fd, namespace, key === undefined ? { ino: stat.ino } : { ino: stat.ino, key });
   }
   // After the xattrs: who isn't root needs the right to write the file for them.
-  if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
+  if (!owners.give(fd, stat)) {
+    if (owners.overridden) attempt(() => chownFd(fd, stat.uid, stat.gid));
+    if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
+  }
   const { mtimeSec = stat.mtimeSec, mtimeNsec = stat.mtimeNsec } = node.times ?? {};
   utimensFd(fd, { sec: stat.atimeSec, nsec: stat.atimeNsec }, { sec: mtimeSec, nsec: mtimeNsec });
 }

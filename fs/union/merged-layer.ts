@@ -73,7 +73,7 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
       const left = linkKey === undefined ? undefined : this.upper.index.left(linkKey);
       return left === undefined ? stat : { ...stat, nlink: left };
     }
-    let stat: Stat = { ...this.upper.stat(this.#target(node)) };
+    let stat: Stat = { ...this.upper.owners.stat(this.#target(node)) };
     if (node.saved !== undefined) stat = withSaved(stat, node.saved);
     if (node.bare && node.lower !== undefined) stat.blocks = this.lower.stat(node.lower).blocks;
     if (node.ino !== undefined) stat.ino = node.ino;
@@ -96,13 +96,13 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
 
   listXattr(node: MergedNode): Name[] {
     if (!node.upper) return this.lower.listXattr(node.lower);
-    const names = listUsersXattrs(this.#target(node), this.upper);
+    const names = listUsersXattrs(this.#target(node), this.upper.owners);
     return node.saved?.capability === undefined || names.includes(CAPABILITY) ? names : [...names, CAPABILITY];
   }
 
   getXattr(node: MergedNode, name: Name): Buffer | undefined {
     if (!node.upper) return this.lower.getXattr(node.lower, name);
-    return (name === CAPABILITY ? node.saved?.capability : undefined) ?? getUsersXattr(this.#target(node), name, this.upper);
+    return (name === CAPABILITY ? node.saved?.capability : undefined) ?? getUsersXattr(this.#target(node), name, this.upper.owners);
   }
 
   open(node: MergedNode): number {

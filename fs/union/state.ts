@@ -219,7 +219,7 @@ export class Union implements Sides {
   }
 
   hostStat(node: Node): HostStat {
-    return (this.upper as UpperTree).stat(this.target(node));
+    return (this.upper as UpperTree).owners.stat(this.target(node));
   }
 
   /** What users are told. `known`: what the host says of the upper file, if that was just asked. */

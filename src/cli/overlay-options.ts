@@ -33,6 +33,7 @@ export function overlayMount(option: string, target: string, cwd: string, passth
   const unknown: string[] = [];
   let redirects: boolean | undefined;
   let userXattrs = false;
+  let ownersInXattrs = false;
   for (const word of splitEscaped(option, ',')) {
     const equals = word.indexOf('=');
     const [name, value] = equals === -1 ? [word, undefined] : [word.slice(0, equals), word.slice(equals + 1)];
@@ -40,6 +41,7 @@ export function overlayMount(option: string, target: string, cwd: string, passth
     // fuse-overlayfs shows files that have no data of their own as empty: only who asks gets them.
     else if (name === 'metacopy' && (value === 'on' || value === 'off')) values.set(name, value);
     else if (name === 'redirect_dir' && value !== undefined && value in REDIRECTS) redirects = REDIRECTS[value];
+    else if (name === 'xattr_permissions' && value !== undefined) ownersInXattrs = value !== '0';
     else if (word === 'userxattr') userXattrs = true;
     else if (name === 'ro') spec.mount.readonly = true;
     else if (name === 'volatile') spec.volatile = true;
@@ -55,7 +57,7 @@ export function overlayMount(option: string, target: string, cwd: string, passth
     spec.upper = {
       directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)), metacopy: values.get('metacopy') === 'on',
       // overlayfs follows no redirects in user.*: who asks for these is to see the same tree with it.
-      redirects: redirects ?? !userXattrs, ...(userXattrs ? { namespace: 'user' } : {}),
+      redirects: redirects ?? !userXattrs, ...(userXattrs ? { namespace: 'user' } : {}), ...(ownersInXattrs ? { ownersInXattrs } : {}),
     };
   }
   return { spec, unknown };

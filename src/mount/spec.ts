@@ -7,7 +7,7 @@ export interface MountSpec {
   target: Name;
   lower: { kind: 'directories'; paths: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Absent: a read-only mount. */
-  upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user' };
+  upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   passthrough: PassthroughMode;
   /** By default dev-fuse. */
   transport?: Transport;

@@ -1,8 +1,8 @@
 import type { AttributeChange } from '../../file-system.ts';
 import { attempt, FsError } from '../../errno.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFREG, type Stat } from '../../stat.ts';
-import { close, statFd } from '../../host/at.ts';
-import { chmodFd, chownFd, utimensAt, utimensFd } from '../../host/attributes.ts';
+import { close } from '../../host/at.ts';
+import { utimensAt, utimensFd } from '../../host/attributes.ts';
 import { O_WRONLY } from '../../host/constants.ts';
 import { truncateFd } from '../../host/file.ts';
 import { afterCopyUp } from '../copy-up.ts';
@@ -44,20 +44,20 @@ function apply(union: Union, node: Node, change: AttributeChange): Stat {
   if (change.size !== undefined) truncate(union, node, change.size, change.killPrivileges === true);
   const { uid, gid, mode, atime, mtime } = change;
   const [owner, times] = [uid !== undefined || gid !== undefined, atime !== undefined || mtime !== undefined];
+  const { owners } = union.writable();
   const target = union.target(node);
   if (times && !owner && mode === undefined && typeof target !== 'number') {
     // The commonest change, in one call.
     utimensAt(target.directory, target.name, atime, mtime);
   } else if (owner || mode !== undefined || times) {
     union.withDescriptor(node, (fd) => {
-      const before = Number(owner) + Number(mode !== undefined) + Number(times) > 1 ? statFd(fd) : undefined;
+      const before = Number(owner) + Number(mode !== undefined) + Number(times) > 1 ? owners.stat(fd) : undefined;
       try {
-        // Owner before mode: chown(2) clears setuid, setgid and capabilities, as it should.
-        if (owner) chownFd(fd, uid, gid);
-        if (mode !== undefined && node.type !== S_IFLNK) chmodFd(fd, mode & PERMISSIONS);
+        if (owner || mode !== undefined) owners.change(fd, { uid, gid, permissions: mode === undefined || node.type === S_IFLNK ? undefined : mode & PERMISSIONS });
         if (times) utimensFd(fd, atime, mtime);
       } catch (error) {
-        if (before !== undefined) attempt(() => putBackOwner(fd, node, before));
+        // A change of several things that failed at one of them has changed none.
+        if (before !== undefined) attempt(() => owners.change(fd, { uid: before.uid, gid: before.gid, permissions: node.type === S_IFLNK ? undefined : before.mode & PERMISSIONS }));
         throw error;
       }
     });
@@ -66,18 +66,12 @@ function apply(union: Union, node: Node, change: AttributeChange): Stat {
   return union.stat(node);
 }
 
-/** A change of several things that failed at one of them has changed none. */
-function putBackOwner(fd: number, node: Node, before: Stat): void {
-  chownFd(fd, before.uid, before.gid);
-  if (node.type !== S_IFLNK) chmodFd(fd, before.mode & PERMISSIONS);
-}
-
 function truncate(union: Union, node: Node, size: number, killPrivileges: boolean): void {
   if (node.type !== S_IFREG) throw new FsError(node.type === S_IFDIR ? 'EISDIR' : 'EINVAL', `Cannot set the size of node ${node.id}: not a regular file`);
   const fd = union.openUpper(node, O_WRONLY);
   try {
     truncateFd(fd, size);
-    if (killPrivileges) clearPrivileges(node, fd);
+    if (killPrivileges) clearPrivileges(union.writable(), node, fd);
   } finally {
     close(fd);
   }

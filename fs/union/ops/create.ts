@@ -2,12 +2,13 @@ import { attempt, FsError } from '../../errno.ts';
 import type { Caller, CreateOptions, NodeReply, OpenReply } from '../../file-system.ts';
 import { checkName, nameToText, type Name } from '../../name.ts';
 import { PERMISSIONS, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID, S_ISUID } from '../../stat.ts';
-import { close, openAt, reopen, statAt, statFd, type HostStat } from '../../host/at.ts';
+import { close, openAt, reopen, statAt, type HostStat } from '../../host/at.ts';
 import { chmodAt, chmodFd, chownAt, chownFd } from '../../host/attributes.ts';
 import { O_CREAT, O_EXCL, O_PATH } from '../../host/constants.ts';
-import { mkdirAt, mknodAt, openTemporary, symlinkAt } from '../../host/make.ts';
+import { mkdirAt, openTemporary, symlinkAt } from '../../host/make.ts';
 import { effectiveGid, effectiveUid } from '../../host/process.ts';
 import { getXattrIfAny, removeXattr, setXattr, type XattrTarget } from '../../host/xattr.ts';
+import type { Owners } from '../../layer/owners.ts';
 import type { DirectoryMarks, UpperFound } from '../../layer/upper.ts';
 import { AUFS_PREFIX } from '../../layer/whiteout.ts';
 import { ACCESS_ACL, DEFAULT_ACL, inheritAcl, type Inherited } from '../acl.ts';
@@ -26,14 +27,17 @@ interface Making {
   type: number;
   mode: number;
   umask: number;
+  rdevMajor?: number;
+  rdevMinor?: number;
 }
 
 export function mknod(union: Union, caller: Caller, parent: number, name: Name, options: CreateOptions & { rdevMajor: number; rdevMinor: number }): NodeReply {
   const type = options.mode & S_IFMT || S_IFREG;
   const { rdevMajor, rdevMinor } = options;
   if (type === S_IFCHR && rdevMajor === 0 && rdevMinor === 0) throw new FsError('EPERM', `Cannot make the device "${nameToText(name)}": 0:0 is a whiteout`);
-  const { node, stat } = make(union, caller, parent, name, { type, mode: options.mode, umask: options.umask }, (directory, at, permissions) => {
-    mknodAt(directory, at, type | permissions, rdevMajor, rdevMinor);
+  const { owners } = union.writable();
+  const { node, stat } = make(union, caller, parent, name, { type, mode: options.mode, umask: options.umask, rdevMajor, rdevMinor }, (directory, at, permissions) => {
+    owners.makeNode(directory, at, type | permissions, rdevMajor, rdevMinor);
     return undefined;
   });
   return union.reply(node, stat);
@@ -72,8 +76,8 @@ export function tmpfile(union: Union, caller: Caller, parentId: number, flags: n
   let orphan: number;
   let stat: HostStat;
   try {
-    finishAttributes(fd, statFd(fd), attributesFor(union, caller, parent, { type: S_IFREG, ...options }));
-    stat = statFd(fd);
+    finishAttributes(upper.owners, fd, attributesFor(union, caller, parent, { type: S_IFREG, ...options }));
+    stat = upper.owners.stat(fd);
     orphan = reopen(fd, O_PATH);
   } catch (error) {
     close(fd);
@@ -121,14 +125,14 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   // Built in place where one call makes it as it is to be: nothing to replace, no default ACL that the host would apply by itself.
   const direct = found.at === 'nothing' && parent.defaultAcl === null && comesAsWanted(wanted);
   const at = direct ? { directory, name } : { directory: upper.work, name: upper.temporaryName() };
-  const fd = build(at.directory, at.name, wanted.mode);
+  const fd = build(at.directory, at.name, upper.owners.permissions(making.type, wanted.mode));
   let stat: HostStat;
   try {
     const target = fd ?? at;
-    stat = statTarget(target);
-    const changed = finishAttributes(target, stat, wanted);
+    stat = upper.owners.stat(target);
+    const changed = finishAttributes(upper.owners, target, wanted, stat);
     if (making.type === S_IFDIR && found.at === 'whiteout') upper.setOpaque(at);
-    if (changed || !direct) stat = statTarget(target);
+    if (changed || !direct) stat = upper.owners.stat(target);
     if (!direct) upper.settle(at.name, directory, name, { isDirectory: making.type === S_IFDIR, ...(found.at === 'whiteout' ? { spelling: found.spelling } : {}) });
   } catch (error) {
     if (fd !== undefined) close(fd);
@@ -137,16 +141,12 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
     throw error;
   }
   // Its ctime is that of the move.
-  if (!direct) attempt(() => (stat = statTarget(fd ?? { directory, name })));
+  if (!direct) attempt(() => (stat = upper.owners.stat(fd ?? { directory, name })));
   const node = union.table.add(making.type);
   node.upper = true;
   node.unprivileged = (stat.mode & (S_ISUID | S_ISGID)) === 0;
   union.table.attach(node, parent, name);
   return { node, stat, fd };
-}
-
-function statTarget(target: XattrTarget): HostStat {
-  return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
 }
 
 interface Attributes extends Making {
@@ -181,9 +181,10 @@ function attributesFor(union: Union, caller: Caller, parent: Node, making: Makin
 }
 
 /** True where anything had to be changed. */
-function finishAttributes(target: XattrTarget, made: HostStat, wanted: Attributes): boolean {
+function finishAttributes(owners: Owners, target: XattrTarget, wanted: Attributes, made: HostStat = owners.stat(target)): boolean {
+  const given = owners.give(target, { ...wanted, mode: wanted.type | wanted.mode });
   // Owner before mode: chown(2) clears setuid and setgid.
-  const owned = made.uid === wanted.uid && made.gid === wanted.gid;
+  const owned = given || (made.uid === wanted.uid && made.gid === wanted.gid);
   if (!owned) {
     if (typeof target === 'number') chownFd(target, wanted.uid, wanted.gid);
     else chownAt(target.directory, target.name, wanted.uid, wanted.gid);
@@ -193,6 +194,7 @@ function finishAttributes(target: XattrTarget, made: HostStat, wanted: Attribute
   if (wanted.type === S_IFDIR && wanted.defaultAcl !== null) setXattr(target, DEFAULT_ACL, wanted.defaultAcl);
   // The work directory's own default ACL is nobody's business.
   else if (wanted.type === S_IFDIR && getXattrIfAny(target, DEFAULT_ACL) !== undefined) removeXattr(target, DEFAULT_ACL);
+  if (given) return true;
   if ((made.mode & PERMISSIONS) === wanted.mode && wanted.inherited === undefined && owned) return false;
   if (typeof target === 'number') chmodFd(target, wanted.mode);
   else chmodAt(target.directory, target.name, wanted.mode);

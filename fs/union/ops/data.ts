@@ -1,10 +1,11 @@
 import { FsError } from '../../errno.ts';
-import { S_ISGID, S_ISUID } from '../../stat.ts';
+import { PERMISSIONS, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, statFd } from '../../host/at.ts';
-import { chmodFd, utimensFd } from '../../host/attributes.ts';
+import { utimensFd } from '../../host/attributes.ts';
 import { O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
 import { CANNOT_TELL, lseek as hostLseek, preadFull, preadNoWait, pwrite, statfs } from '../../host/file.ts';
 import { addressOf } from '../../host/native.ts';
+import type { UpperTree } from '../../layer/upper.ts';
 import type { FileHandle } from '../handles.ts';
 import { perform } from '../job.ts';
 import type { Node } from '../node.ts';
@@ -64,16 +65,16 @@ export function write(union: Union, handleId: number, offset: number, data: Buff
     }
   }
   if (before !== undefined) utimensFd(fd, undefined, { sec: before.mtimeSec, nsec: before.mtimeNsec });
-  if (how.killPrivileges) clearPrivileges(handle.node, fd);
+  if (how.killPrivileges) clearPrivileges(union.writable(), handle.node, fd);
   return done;
 }
 
 /** What Linux does when someone without CAP_FSETID writes: setuid goes, and setgid where the group may execute. The host drops capabilities itself. */
-export function clearPrivileges(node: Node, fd: number): void {
+export function clearPrivileges({ owners }: UpperTree, node: Node, fd: number): void {
   if (node.unprivileged) return;
-  const { mode } = statFd(fd);
+  const { mode } = owners.stat(fd);
   const dropped = (mode & S_ISUID) | ((mode & 0o010) !== 0 ? mode & S_ISGID : 0);
-  if (dropped !== 0) chmodFd(fd, mode & 0o7777 & ~dropped);
+  if (dropped !== 0) owners.change(fd, { permissions: mode & PERMISSIONS & ~dropped });
   else if ((mode & (S_ISUID | S_ISGID)) === 0) node.unprivileged = true;
 }
 
@@ -105,7 +106,7 @@ function ignoreValue(value: number | Promise<number>): void | Promise<void> {
 export function fallocate(union: Union, handleId: number, what: { mode: number; offset: number; length: number }, how?: { killPrivileges: boolean }): void | Promise<void> {
   const handle = union.handles.file(handleId);
   const job = { kind: 'allocate', fd: descriptor(union, handle), ...what } as const;
-  if (how?.killPrivileges === true) clearPrivileges(handle.node, job.fd);
+  if (how?.killPrivileges === true) clearPrivileges(union.writable(), handle.node, job.fd);
   return ignoreValue(what.length <= INLINE ? perform(job) : union.run(job));
 }
 
@@ -122,6 +123,6 @@ export function copyFileRange(union: Union, what: { source: Place; target: Place
   const { source, target, length } = what;
   const [from, to] = [union.handles.file(source.handle), union.handles.file(target.handle)];
   const job = { kind: 'copyRange', from: descriptor(union, from), fromOffset: source.offset, to: descriptor(union, to), toOffset: target.offset, length } as const;
-  if (how?.killPrivileges === true) clearPrivileges(to.node, job.to);
+  if (how?.killPrivileges === true) clearPrivileges(union.writable(), to.node, job.to);
   return length <= INLINE ? perform(job) : union.run(job);
 }

@@ -1,7 +1,7 @@
 import { FsError, hasCode } from '../../errno.ts';
 import type { Caller, OpenReply } from '../../file-system.ts';
 import { S_IFREG, S_ISGID, S_ISUID } from '../../stat.ts';
-import { close, statFd } from '../../host/at.ts';
+import { close } from '../../host/at.ts';
 import { O_ACCMODE, O_APPEND, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } from '../../host/constants.ts';
 import { truncateFd } from '../../host/file.ts';
 import { afterCopyUp } from '../copy-up.ts';
@@ -30,7 +30,7 @@ export function open(union: Union, _caller: Caller, id: number, flags: number, h
     try {
       if (truncates) {
         truncateFd(fd, 0);
-        if (how.killPrivileges) clearPrivileges(node, fd);
+        if (how.killPrivileges) clearPrivileges(union.writable(), node, fd);
       }
     } catch (error) {
       close(fd);
@@ -119,7 +119,7 @@ function knownToPassThrough(union: Union, node: Node, how: { flags: number; fd: 
   for (const handle of node.handles ?? []) return handle.passthrough;
   // The kernel's own writes to a backing file are made with our rights, and would leave setuid and setgid as they are.
   if (how.flags !== O_RDONLY && !node.unprivileged && how.fd !== undefined) {
-    node.unprivileged = (statFd(how.fd).mode & (S_ISUID | S_ISGID)) === 0;
+    node.unprivileged = (union.writable().owners.stat(how.fd).mode & (S_ISUID | S_ISGID)) === 0;
     if (!node.unprivileged) return false;
   }
   return passthrough === 'always' || union.hasData(node) || union.upper === undefined || how.exec || undefined;

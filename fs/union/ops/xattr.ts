@@ -1,9 +1,7 @@
 import { FsError } from '../../errno.ts';
 import type { Caller } from '../../file-system.ts';
 import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts';
-import { S_ISGID } from '../../stat.ts';
-import { statFd } from '../../host/at.ts';
-import { chmodFd } from '../../host/attributes.ts';
+import { PERMISSIONS, S_ISGID } from '../../stat.ts';
 import { getXattr as hostGet, removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
 import { getUsersXattr, listUsersXattrs, storedXattr } from '../../layer/users-xattr.ts';
 import { DEFAULT_ACL } from '../acl.ts';
@@ -26,7 +24,7 @@ export function getxattr(union: Union, id: number, name: Name): Buffer {
 }
 
 function valueOf(union: Union, node: Node, name: Name): Buffer | undefined {
-  return node.upper ? getUsersXattr(union.target(node), name, union.writable(), hostGet) : union.lower.getXattr(node.lower, name);
+  return node.upper ? getUsersXattr(union.target(node), name, union.writable().owners, hostGet) : union.lower.getXattr(node.lower, name);
 }
 
 function noAttribute(id: number, name: Name): FsError {
@@ -36,7 +34,7 @@ function noAttribute(id: number, name: Name): FsError {
 /** Without a caller all are listed. */
 export function listxattr(union: Union, id: number, caller?: Caller): Name[] {
   const node = union.table.get(id);
-  const names = node.upper ? listUsersXattrs(union.target(node), union.writable()) : union.lower.listXattr(node.lower);
+  const names = node.upper ? listUsersXattrs(union.target(node), union.writable().owners) : union.lower.listXattr(node.lower);
   // The kernel refuses to read these without CAP_SYS_ADMIN, but lists what we list.
   return caller === undefined || caller.uid === 0 ? names : names.filter((name) => !name.startsWith('trusted.'));
 }
@@ -49,7 +47,7 @@ export function setxattr(union: Union, id: number, name: Name, value: Buffer, fl
     hostSet(union.target(node), stored, copy, flags);
     node.unprivileged = false;
     if (name === DEFAULT_ACL) node.defaultAcl = undefined;
-    if (how.killSetgid) union.withDescriptor(node, dropSetgid);
+    if (how.killSetgid) union.withDescriptor(node, (fd) => dropSetgid(union, fd));
   });
 }
 
@@ -63,12 +61,13 @@ export function removexattr(union: Union, id: number, name: Name): void | Promis
 }
 
 function changeable(union: Union, id: number, name: Name): { node: Node; stored: Name } {
-  const stored = LAYER_XATTRS.includes(name) ? undefined : storedXattr(name, union.writable());
+  const stored = LAYER_XATTRS.includes(name) ? undefined : storedXattr(name, union.writable().owners);
   if (stored === undefined) throw new FsError('EPERM', `Cannot change the xattr ${nameToText(name)}: it belongs to the file system`);
   return { node: union.table.get(id), stored };
 }
 
-function dropSetgid(fd: number): void {
-  const { mode } = statFd(fd);
-  if ((mode & S_ISGID) !== 0) chmodFd(fd, mode & 0o7777 & ~S_ISGID);
+function dropSetgid(union: Union, fd: number): void {
+  const { owners } = union.writable();
+  const { mode } = owners.stat(fd);
+  if ((mode & S_ISGID) !== 0) owners.change(fd, { permissions: mode & PERMISSIONS & ~S_ISGID });
 }
