@@ -25,9 +25,9 @@ function overlayOption(lowers: readonly string[], upper: { directory: string; wo
   return [`lowerdir=${lowers.join(':')}`, ...(upper === undefined ? [] : [`upperdir=${upper.directory}`, `workdir=${upper.work}`]), ...(more === '' ? [] : [more])].join(',');
 }
 
-export function kernelOverlayfs(options: string, how: Peer['how'], skip: string | false): Peer {
+export function kernelOverlayfs(options: string, how: Peer['how'], skip: string | false, cannot: Peer['cannot'] = []): Peer {
   return {
-    name: `kernel overlayfs ${options}`, skip, how, cannot: options.includes('index=on') ? ['hard links'] : [],
+    name: `kernel overlayfs ${options}`, skip, how, cannot: options.includes('index=on') ? ['hard links', ...cannot] : cannot,
     mount: (at, lowers, upper) => void execFileSync('mount', ['-t', 'overlay', 'overlay', '-o', overlayOption(lowers, upper, options), at]),
   };
 }
