@@ -44,6 +44,8 @@ export class Scratch {
 export interface DriverOptions extends Partial<UnionOptions> {
   whiteouts?: WhiteoutSpelling;
   metacopy?: boolean;
+  /** Lowers, the topmost first; else the scratch's. */
+  lowers?: readonly string[];
   /** Keeps a number of nodes known, as a kernel's cache does. */
   remembers?: boolean;
 }
@@ -57,8 +59,8 @@ export class Driver {
   readonly #remembered: number[] = [];
 
   constructor(scratch: Scratch, options: DriverOptions = {}, kernel: Partial<Kernel> = {}) {
-    this.layer = new DirectoryStack([nameFromText(scratch.lower)]);
-    const { whiteouts, metacopy = false, remembers, ...rest } = options;
+    const { whiteouts, metacopy = false, remembers, lowers = [scratch.lower], ...rest } = options;
+    this.layer = new DirectoryStack(lowers.map(nameFromText));
     this.#remembers = remembers === true;
     const upper = { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work), metacopy, ...(whiteouts === undefined ? {} : { whiteouts }) };
     this.fs = new UnionFs({ lower: this.layer, upper, ...rest } as UnionOptions);
