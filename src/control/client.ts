@@ -4,6 +4,9 @@ import { UfsError } from '../errors.ts';
 import type { Io } from './io.ts';
 import { type CommandRequest, FRAME, receiveFrames, sendFrame } from './frame.ts';
 
+/** How it shows that the server ended just now. */
+const GONE = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE', 'ERR_STREAM_DESTROYED'];
+
 /** Connects to the process that serves a store; undefined where none does. */
 export async function connectToServer(path: string): Promise<Socket | undefined> {
   const socket = connect(path);
@@ -11,7 +14,7 @@ export async function connectToServer(path: string): Promise<Socket | undefined>
     await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
     return socket;
   } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ECONNREFUSED')) return undefined;
+    if (hasCode(error, ...GONE)) return undefined;
     throw new UfsError('UFS_CONTROL', `Cannot reach the server of the store at ${path}: ${(error as Error).message}`, { cause: error });
   }
 }
@@ -38,7 +41,7 @@ export async function runRemotely(socket: Socket, argv: string[], io: Io): Promi
       }
     }
   } catch (error) {
-    if (taken || !hasCode(error, 'ECONNRESET', 'EPIPE')) throw error;
+    if (taken || !hasCode(error, ...GONE)) throw error;
   } finally {
     io.signal.removeEventListener('abort', abort);
     socket.destroy();

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, chmodSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, statfsSync, statSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { until } from '../helpers/cli.ts';
 import { mountUnion } from '../helpers/mount.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
 
@@ -18,7 +19,7 @@ interface Place {
 }
 
 /** A union whose upper is a small file system of its own (`options` of a tmpfs). */
-async function onSmallDisk(options: string, run: (place: Place) => void): Promise<void> {
+async function onSmallDisk(options: string, run: (place: Place) => void | Promise<void>): Promise<void> {
   const base = mkdtempSync(join(tmpdir(), 'ufs-disk-'));
   const [lower, disk] = [join(base, 'lower'), join(base, 'disk')];
   for (const path of [lower, disk]) mkdirSync(path);
@@ -31,7 +32,7 @@ async function onSmallDisk(options: string, run: (place: Place) => void): Promis
     mkdirSync(upper);
     const mounted = await mountUnion({ lowers: [lower], upper, work });
     try {
-      run({ lower, disk, work, path: mounted.path });
+      await run({ lower, disk, work, path: mounted.path });
     } finally {
       await mounted.close();
     }
@@ -108,9 +109,10 @@ test('where inodes run out, what needs one says ENOSPC, and what is there can be
 });
 
 test('a disk that becomes read-only says EROFS, shows all there is, and takes changes when it is writable again', { skip: needsRootAndFuse }, async () => {
-  await onSmallDisk('size=16m', ({ disk, path }) => {
+  await onSmallDisk('size=16m', async ({ disk, path }) => {
     writeFileSync(join(path, 'upper'), 'upper');
-    execFileSync('mount', ['-o', 'remount,ro', disk]);
+    // The kernel tells of a close(2) when it is over: until then the disk has a file open for writing.
+    await until(() => spawnSync('mount', ['-o', 'remount,ro', disk]).status === 0, 'nothing is open for writing');
     for (const change of [
       () => writeFileSync(join(path, 'new'), ''), () => writeFileSync(join(path, 'upper'), 'x'), () => openSync(join(path, 'd/small'), 'r+'),
       () => chmodSync(join(path, 'upper'), 0o600), () => chmodSync(join(path, 'big'), 0o600), () => unlinkSync(join(path, 'upper')), () => unlinkSync(join(path, 'big')),
