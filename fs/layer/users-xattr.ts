@@ -49,10 +49,10 @@ export function listUsersXattrs(target: XattrTarget, kept: Kept): Name[] {
   return [...shown];
 }
 
-/** An xattr by the name users call it; undefined where there is none. `read` says what becomes of errors. */
-export function getUsersXattr(target: XattrTarget, shown: Name, kept: Kept, read = getXattrIfAny): Buffer | undefined {
+/** An xattr by the name users call it; undefined where there is none or can't be: of ACLs the kernel takes no other answer, and would let nobody in. */
+export function getUsersXattr(target: XattrTarget, shown: Name, kept: Kept): Buffer | undefined {
   const stored = storedXattr(shown, kept);
   if (stored === undefined) return undefined;
   // A layer with owners in xattrs may have security.* as they are, too.
-  return read(target, stored) ?? (kept.overridden && stored !== shown && shown.startsWith(SECURITY) ? getXattrIfAny(target, shown) : undefined);
+  return getXattrIfAny(target, stored) ?? (kept.overridden && stored !== shown && shown.startsWith(SECURITY) ? getXattrIfAny(target, shown) : undefined);
 }

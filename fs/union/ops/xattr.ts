@@ -2,7 +2,7 @@ import { FsError } from '../../errno.ts';
 import type { Caller } from '../../file-system.ts';
 import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts';
 import { PERMISSIONS, S_ISGID } from '../../stat.ts';
-import { getXattr as hostGet, removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
+import { removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
 import { getUsersXattr, listUsersXattrs, storedXattr } from '../../layer/users-xattr.ts';
 import { DEFAULT_ACL } from '../acl.ts';
 import { afterCopyUp } from '../copy-up.ts';
@@ -24,7 +24,7 @@ export function getxattr(union: Union, id: number, name: Name): Buffer {
 }
 
 function valueOf(union: Union, node: Node, name: Name): Buffer | undefined {
-  return node.upper ? getUsersXattr(union.target(node), name, union.writable().owners, hostGet) : union.lower.getXattr(node.lower, name);
+  return node.upper ? getUsersXattr(union.target(node), name, union.writable().owners) : union.lower.getXattr(node.lower, name);
 }
 
 function noAttribute(id: number, name: Name): FsError {
