@@ -34,6 +34,8 @@ export interface StackNode {
 }
 
 export interface DirectoryStackOptions {
+  /** Directories below all others of which nothing is shown but the data of metadata-only copies that say where in them it is. */
+  data?: readonly Name[];
   /** Names kept of directories read; 200,000 unless told. */
   cachedNames?: number;
   /** Descriptors kept open besides one a layer; 128 unless told. */
@@ -64,11 +66,11 @@ export class DirectoryStack implements Layer<StackNode> {
   constructor(layers: readonly (Name | number)[], options: DirectoryStackOptions = {}) {
     const roots: number[] = [];
     try {
-      for (const layer of layers) {
+      for (const layer of [...layers, ...(options.data ?? [])]) {
         roots.push(typeof layer === 'number' ? reopen(layer, O_PATH | O_DIRECTORY) : openPath(layer, O_PATH | O_DIRECTORY));
         this.#origins.push(typeof layer === 'number' ? nameToText(readlinkAt(AT_FDCWD, `/proc/self/fd/${layer}`)) : nameToText(layer));
       }
-      if (roots.length === 0) throw new FsError('EINVAL', 'Cannot stack directories: none is given');
+      if (layers.length === 0) throw new FsError('EINVAL', 'Cannot stack directories: none is given');
       const stats = roots.map((fd) => statFd(fd));
       for (const stat of stats) this.#numbers.addLayer(stat);
       this.#overridden = roots.map((fd) => readOverrideStat(fd) !== undefined);
@@ -81,10 +83,11 @@ export class DirectoryStack implements Layer<StackNode> {
     this.#descriptors = new DirectoryDescriptors(roots, options.cachedDescriptors ?? 128);
     this.#raw = new RawDirectories(this.#descriptors, { overridden: this.#overridden, cachedNames: options.cachedNames ?? 200_000 });
     const rootPlaces = roots.map((_, layer): Place => ({ layer, parent: undefined, name: '' }));
-    this.#search = new StackSearch(rootPlaces, this.#raw, (place) => readRedirect(this.#target(place)));
-    const opaque = rootPlaces.findIndex((place) => this.#raw.read(place).opaque);
+    const merged = rootPlaces.slice(0, layers.length);
+    this.#search = new StackSearch({ merged, data: rootPlaces.slice(layers.length) }, this.#raw, (place) => readRedirect(this.#target(place)));
+    const opaque = merged.findIndex((place) => this.#raw.read(place).opaque);
     this.root = {
-      place: rootPlaces[0], type: S_IFDIR, parent: undefined, places: opaque < 0 ? rootPlaces : rootPlaces.slice(0, opaque + 1),
+      place: merged[0], type: S_IFDIR, parent: undefined, places: opaque < 0 ? merged : merged.slice(0, opaque + 1),
     };
   }
 

@@ -1,7 +1,7 @@
 import type { Name } from '../name.ts';
-import { S_IFDIR } from '../stat.ts';
+import { S_IFDIR, S_IFREG } from '../stat.ts';
 import type { Place } from './place.ts';
-import type { RawDirectories } from './raw-directory.ts';
+import type { RawDirectories, RawEntry } from './raw-directory.ts';
 
 /** The value of a place's redirect mark, undefined where it has none. */
 export type ReadRedirect = (place: Place) => Name | undefined;
@@ -15,17 +15,20 @@ export interface LowerSteps {
 /** Finds what lies below a file in lower layers: by its name in its directory's lower places, or by what redirects say. */
 export class StackSearch {
   readonly #roots: readonly Place[];
+  /** Of data-only layers, below all others: nothing of them is shown but the data of copies that name it by an absolute redirect. */
+  readonly #dataRoots: readonly Place[];
   readonly #raw: RawDirectories;
   readonly #redirect: ReadRedirect;
 
-  constructor(roots: readonly Place[], raw: RawDirectories, redirect: ReadRedirect) {
-    this.#roots = roots;
+  constructor(roots: { merged: readonly Place[]; data: readonly Place[] }, raw: RawDirectories, redirect: ReadRedirect) {
+    this.#roots = roots.merged;
+    this.#dataRoots = roots.data;
     this.#raw = raw;
     this.#redirect = redirect;
   }
 
   hasLower(layer: number): boolean {
-    return layer < this.#roots.length - 1;
+    return layer < this.#roots.length - (this.#dataRoots.length > 0 ? 0 : 1);
   }
 
   /** `parents`: the places of the merged directory `top` was found in. */
@@ -48,7 +51,7 @@ export class StackSearch {
         } else {
           const found = this.#byPath(last.layer, where.path, type);
           if (found !== undefined) where = { path: found.path };
-          last = found?.place;
+          last = found?.place ?? (type === S_IFREG ? this.#inData(where.path) : undefined);
           // What was found below an opaque directory is the last of it.
           if (found?.final) {
             const place = last;
@@ -73,6 +76,19 @@ export class StackSearch {
       const entry = raw.entries.get(name);
       if (entry !== undefined) return entry.type === type ? this.#raw.child(parent, name, entry) : undefined;
       if (raw.whiteouts?.has(name)) return undefined;
+    }
+    return undefined;
+  }
+
+  #inData(path: readonly Name[]): Place | undefined {
+    for (const root of this.#dataRoots) {
+      let at: Place | undefined = root;
+      for (const [index, name] of path.entries()) {
+        const entry: RawEntry | undefined = this.#raw.read(at).entries.get(name);
+        at = entry?.type === (index === path.length - 1 ? S_IFREG : S_IFDIR) ? this.#raw.child(at, name, entry) : undefined;
+        if (at === undefined) break;
+      }
+      if (at !== undefined) return at;
     }
     return undefined;
   }

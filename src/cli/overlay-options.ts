@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { nameFromText } from '../../fs/name.ts';
+import { nameFromText, type Name } from '../../fs/name.ts';
 import type { PassthroughMode } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
 import type { MountSpec } from '../mount/spec.ts';
@@ -24,6 +24,19 @@ export function splitEscaped(text: string, separator: string): string[] {
     else parts[parts.length - 1] += character;
   }
   return parts;
+}
+
+/** "a:b::c::d": layers, then those that only have data. */
+function lowerDirectories(text: string, target: string, path: (part: string) => Name): { paths: Name[]; data: Name[] } {
+  const [paths, data]: [Name[], Name[]] = [[], []];
+  const parts = splitEscaped(text, ':');
+  for (let index = 0; index < parts.length; index += 1) {
+    const isData = index > 0 && parts[index] === '';
+    const part = parts[isData ? ++index : index];
+    if (part === undefined || part === '' || (!isData && data.length > 0)) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": lowerdir=${text} isn't a list of directories like a:b, or a:b::c, where c only has data`);
+    (isData ? data : paths).push(path(part));
+  }
+  return { paths, data };
 }
 
 /** What `-o lowerdir=a:b,upperdir=u,workdir=w,…` asks for; relative paths are taken from `cwd`. */
@@ -52,7 +65,10 @@ export function overlayMount(option: string, target: string, cwd: string, passth
   const [lower, upper, work] = ['lowerdir', 'upperdir', 'workdir'].map((name) => values.get(name));
   if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=; an image is mounted without -o (--read-only lets nothing be changed)`);
   if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
-  spec.lower = { kind: 'directories', paths: splitEscaped(lower, ':').map((path) => nameFromText(resolve(cwd, path))) };
+  const { paths, data } = lowerDirectories(lower, target, (path) => nameFromText(resolve(cwd, path)));
+  // An upper directory nothing is written to is one more lower.
+  if (upper !== undefined && spec.mount.readonly === true) paths.unshift(nameFromText(resolve(cwd, upper)));
+  spec.lower = { kind: 'directories', paths, ...(data.length === 0 ? {} : { data }) };
   if (upper !== undefined && work !== undefined && spec.mount.readonly !== true) {
     spec.upper = {
       directory: nameFromText(resolve(cwd, upper)), work: nameFromText(resolve(cwd, work)), metacopy: values.get('metacopy') === 'on',

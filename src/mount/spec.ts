@@ -5,7 +5,8 @@ import type { Transport } from '../../fs/transport/transport.ts';
 /** One mount: where, over what, and how. Plain data, so that it can go to the serving thread or process. */
 export interface MountSpec {
   target: Name;
-  lower: { kind: 'directories'; paths: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
+  /** `data`: directories that only metadata-only copies have their data in. */
+  lower: { kind: 'directories'; paths: readonly Name[]; data?: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Absent: a read-only mount. */
   upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   passthrough: PassthroughMode;
