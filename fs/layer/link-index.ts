@@ -6,12 +6,14 @@ import { O_DIRECTORY, O_PATH } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
 import { mkdirAt, symlinkAt } from '../host/make.ts';
 
+/** Not overlayfs's own name: it mounts nothing over an index it can't read. */
+const DIRECTORY = 'ufs_index';
 const LEFT = '.left';
 /** Bytes: longer ones don't fit the symlinks of every file system. */
 const LONGEST_NOTE = 1000;
 
 /**
- * What an upper directory remembers of lower files with several names, in `index` in its work directory, by a hash of the file's identity: KEY is one more
+ * What an upper directory remembers of lower files with several names, in `ufs_index` in its work directory, by a hash of the file's identity: KEY is one more
  * link of the upper inode the file was copied to, so that all names find it; KEY.left is a symlink to a number, how many names are still only in the lower.
  * The key of a file that is in neither has all its names in the lower. "NUMBER PATH" stands there while a name is taken from the lower: it is one more as
  * long as the upper has nothing at that path, so that a process killed there has counted right.
@@ -28,15 +30,15 @@ export class LinkIndex {
   constructor(work: number, how: { readOnly: boolean; covers: (path: Name) => boolean }) {
     if (!how.readOnly) {
       try {
-        mkdirAt(work, 'index', 0o700);
+        mkdirAt(work, DIRECTORY, 0o700);
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error;
       }
-    } else if (statOrUndefined(work, 'index') === undefined) {
+    } else if (statOrUndefined(work, DIRECTORY) === undefined) {
       this.directory = -1;
       return;
     }
-    this.directory = openAt(work, 'index', O_PATH | O_DIRECTORY);
+    this.directory = openAt(work, DIRECTORY, O_PATH | O_DIRECTORY);
     for (const { name } of listDirectory(this.directory)) {
       if (!name.endsWith(LEFT)) this.#linked.add(name);
       else if (!name.startsWith('#')) this.#left.set(name.slice(0, -LEFT.length), this.#readLeft(name, how.covers));

@@ -64,6 +64,16 @@ describe('an upper directory of plain directories', { skip: needsRootAndFuse || 
     for (const wrong of ['meta::data1:plain', ':meta', 'meta:', 'meta:::data1']) assert.equal(bench.try('mount', '-o', `lowerdir=${wrong}`, 'mnt').code, 2, wrong);
   });
 
+  test('is taken over by kernel overlayfs with an index of its own, work directory and all, and back', () => {
+    const overlay = `mount -t overlay overlay -o ${option('linkup', 'linkwork')},index=on,redirect_dir=on,metacopy=on mnt`;
+    bench.sh('mkdir linkup linkwork; echo 1 >lower/a; ln lower/a lower/b; ln lower/a lower/c');
+    bench.ufs('mount', '--detach', '-o', option('linkup', 'linkwork'), 'mnt');
+    bench.sh('echo 2 >>mnt/a; rm mnt/b; umount mnt');
+    assert.equal(bench.sh(`${overlay}; cat mnt/a; ls mnt; echo 3 >>mnt/a; umount mnt`), '1\n2\na\nc\nd\n');
+    bench.ufs('mount', '--detach', '-o', option('linkup', 'linkwork'), 'mnt');
+    assert.equal(bench.sh('cat mnt/a mnt/c; ls mnt; umount mnt'), '1\n2\n3\n1\n2\n3\na\nc\nd\n');
+  });
+
   test('keeps owners in xattrs with xattr_permissions=2', () => {
     bench.sh('mkdir owners owork; chown 3:4 lower/d/f');
     bench.ufs('mount', '--detach', '-o', `${option('owners', 'owork')},xattr_permissions=2`, 'mnt');

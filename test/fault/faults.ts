@@ -129,7 +129,7 @@ export class FaultBench {
   /** A new mount shows what the old one did, and the operation, if it wasn't done, can be. */
   #again(operation: Operation, { whiteouts }: CaseOptions, call: string | undefined, { before, after, done }: { before: string[]; after: string[]; done: boolean | undefined }): void {
     const driver = this.#mount(whiteouts);
-    for (const directory of ['work', 'index']) {
+    for (const directory of ['work', 'ufs_index']) {
       const left = readdirSync(join(this.scratch.work, directory)).filter((name) => name.startsWith('#'));
       assert.deepEqual(left, [], 'a new mount sweeps what was being made');
     }

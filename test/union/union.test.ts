@@ -173,7 +173,7 @@ describe('hard links', () => {
     again.unlink('a');
     again.unlink('d/b');
     again.unmount();
-    assert.deepEqual(host.readdirSync(join(scratch.work, 'index')), []);
+    assert.deepEqual(host.readdirSync(join(scratch.work, 'ufs_index')), []);
   });
 });
 
