@@ -94,9 +94,9 @@ export class DirectoryStack implements Layer<StackNode> {
   lookup(directory: StackNode, name: Name): StackNode | undefined {
     for (const place of this.#places(directory)) {
       const raw = this.#raw.read(place);
-      const entry = raw.entries.get(name);
+      const entry = raw.get(name);
       if (entry !== undefined) return { place: this.#raw.child(place, name, entry), type: entry.type, parent: directory };
-      if (raw.whiteouts?.has(name)) return undefined;
+      if (raw.hides(name)) return undefined;
     }
     return undefined;
   }
@@ -106,14 +106,14 @@ export class DirectoryStack implements Layer<StackNode> {
     const entries: LayerEntry<StackNode>[] = [];
     const taken = places.length > 1 ? new Set<Name>() : undefined;
     for (const place of places) {
-      const raw = this.#raw.read(place);
-      for (const [name, entry] of raw.entries) {
+      const { entries: own, whiteouts } = this.#raw.read(place).all();
+      for (const [name, entry] of own) {
         if (taken?.has(name)) continue;
         taken?.add(name);
         const node: StackNode = { place: this.#raw.child(place, name, entry), type: entry.type, parent: directory };
         entries.push({ name, node, ino: this.#numbers.number(this.#numbers.layerDevice(place.layer), entry.ino), mode: entry.type });
       }
-      if (raw.whiteouts !== undefined && taken !== undefined) for (const name of raw.whiteouts) taken.add(name);
+      if (whiteouts !== undefined && taken !== undefined) for (const name of whiteouts) taken.add(name);
     }
     return entries;
   }

@@ -1,9 +1,10 @@
-import type { Name } from '../name.ts';
+import { FsError, hasCode } from '../errno.ts';
+import { NAME_MAX, type Name } from '../name.ts';
 import { S_IFMT, S_IFREG } from '../stat.ts';
-import { statAt } from '../host/at.ts';
+import { statAt, statOrUndefined } from '../host/at.ts';
 import { listDirectory } from '../host/directory.ts';
-import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteoutEntry } from './whiteout.ts';
-import { isOpaqueDirectory } from './overlay-xattr.ts';
+import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry } from './whiteout.ts';
+import { isOpaqueDirectory, type OpaqueMarks } from './overlay-xattr.ts';
 import { overriddenType, readOverrideStat } from './override-stat.ts';
 import type { DirectoryDescriptors, Place } from './place.ts';
 
@@ -17,11 +18,15 @@ export interface RawEntry {
 
 /** One directory of one layer with its marks told from its files. */
 export interface RawDirectory {
-  readonly entries: ReadonlyMap<Name, RawEntry>;
-  /** Names that lower layers don't show. A name may be an entry too: it hides lower ones, and nothing is merged into it. */
-  readonly whiteouts: ReadonlySet<Name> | undefined;
   /** Nothing of lower layers shows in it. */
   readonly opaque: boolean;
+  /** How much of the memory for kept directories it takes. */
+  readonly weight: number;
+  get(name: Name): RawEntry | undefined;
+  /** Whether lower layers don't show a name. It may be an entry too: it hides lower ones, and nothing is merged into it. */
+  hides(name: Name): boolean;
+  /** EACCES where we may only look names up in it. */
+  all(): { entries: ReadonlyMap<Name, RawEntry>; whiteouts: ReadonlySet<Name> | undefined };
 }
 
 /** Reads directories of layers and keeps what was read lately. INVARIANT: the kept ones hold at most `cachedNames` names, or are just one. */
@@ -46,15 +51,25 @@ export class RawDirectories {
       this.#kept.set(place, known);
       return known;
     }
-    const raw = readRaw(this.#descriptors.directory(place), this.#overridden[place.layer]);
+    const raw = this.#readAnew(place);
     this.#kept.set(place, raw);
-    this.#names += weight(raw);
+    this.#names += raw.weight;
     while (this.#names > this.#limit && this.#kept.size > 1) {
       const [oldest, dropped] = this.#kept.entries().next().value as [Place, RawDirectory];
       this.#kept.delete(oldest);
-      this.#names -= weight(dropped);
+      this.#names -= dropped.weight;
     }
     return raw;
+  }
+
+  #readAnew(place: Place): RawDirectory {
+    const overridden = this.#overridden[place.layer];
+    try {
+      return new ListedDirectory(this.#descriptors.directory(place), overridden);
+    } catch (error) {
+      if (!hasCode(error, 'EACCES')) throw error;
+      return new SearchedDirectory(() => this.#descriptors.directory(place), overridden);
+    }
   }
 
   child(directory: Place, name: Name, entry: RawEntry): Place {
@@ -68,33 +83,89 @@ export class RawDirectories {
   }
 }
 
-/** An empty directory costs memory too. */
-function weight(raw: RawDirectory): number {
-  return raw.entries.size + (raw.whiteouts?.size ?? 0) + 1;
+/** The usual one: read at once. */
+class ListedDirectory implements RawDirectory {
+  readonly opaque: boolean;
+  readonly #entries = new Map<Name, RawEntry>();
+  readonly #whiteouts: Set<Name> | undefined;
+
+  constructor(fd: number, overridden: boolean) {
+    const marks = isOpaqueDirectory(fd);
+    let { opaque } = marks;
+    let whiteouts: Set<Name> | undefined;
+    for (const { name, type: direntType, ino } of listDirectory(fd)) {
+      if (name.startsWith(AUFS_PREFIX)) {
+        if (name === AUFS_OPAQUE) opaque = true;
+        else if (!isAufsNoise(name)) (whiteouts ??= new Set()).add(name.slice(AUFS_PREFIX.length));
+        continue;
+      }
+      const target = { directory: fd, name };
+      const type = direntType === 0 ? statAt(fd, name).mode & S_IFMT : direntType << 12;
+      if (isWhiteoutEntry(type, target, marks)) (whiteouts ??= new Set()).add(name);
+      else this.#entries.set(name, { type: shownType(target, type, overridden), ino });
+    }
+    this.opaque = opaque;
+    this.#whiteouts = whiteouts;
+  }
+
+  /** An empty directory costs memory too. */
+  get weight(): number {
+    return this.#entries.size + (this.#whiteouts?.size ?? 0) + 1;
+  }
+
+  get(name: Name): RawEntry | undefined {
+    return this.#entries.get(name);
+  }
+
+  hides(name: Name): boolean {
+    return this.#whiteouts?.has(name) === true;
+  }
+
+  all(): { entries: ReadonlyMap<Name, RawEntry>; whiteouts: ReadonlySet<Name> | undefined } {
+    return { entries: this.#entries, whiteouts: this.#whiteouts };
+  }
 }
 
-function readRaw(fd: number, overridden: boolean): RawDirectory {
-  const marks = isOpaqueDirectory(fd);
-  let { opaque } = marks;
-  const entries = new Map<Name, RawEntry>();
-  let whiteouts: Set<Name> | undefined;
-  for (const { name, type: direntType, ino } of listDirectory(fd)) {
-    if (name.startsWith(AUFS_PREFIX)) {
-      if (name === AUFS_OPAQUE) opaque = true;
-      else if (!isAufsNoise(name)) (whiteouts ??= new Set()).add(name.slice(AUFS_PREFIX.length));
-      continue;
-    }
-    let type = direntType << 12;
-    if (type === 0) type = statAt(fd, name).mode & S_IFMT;
-    if (isWhiteoutEntry(type, { directory: fd, name }, marks)) {
-      (whiteouts ??= new Set()).add(name);
-      continue;
-    }
-    if (overridden && type === S_IFREG) {
-      const override = readOverrideStat({ directory: fd, name });
-      if (override !== undefined) type = overriddenType(type, override);
-    }
-    entries.set(name, { type, ino });
+/** One we may not read, but look names up in (0711 to others). */
+class SearchedDirectory implements RawDirectory {
+  readonly opaque: boolean;
+  readonly weight = 1;
+  readonly #fd: () => number;
+  readonly #overridden: boolean;
+  readonly #marks: OpaqueMarks;
+  readonly #entries = new Map<Name, RawEntry>();
+
+  constructor(fd: () => number, overridden: boolean) {
+    this.#fd = fd;
+    this.#overridden = overridden;
+    this.#marks = isOpaqueDirectory(fd());
+    this.opaque = statOrUndefined(fd(), AUFS_OPAQUE) !== undefined || this.#marks.opaque;
   }
-  return { entries, whiteouts, opaque };
+
+  get(name: Name): RawEntry | undefined {
+    const known = this.#entries.get(name);
+    if (known !== undefined || name.startsWith(AUFS_PREFIX)) return known;
+    const target = { directory: this.#fd(), name };
+    const stat = statOrUndefined(target.directory, name);
+    if (stat === undefined || isWhiteout(stat, target, this.#marks)) return undefined;
+    const entry = { type: shownType(target, stat.mode & S_IFMT, this.#overridden), ino: stat.ino };
+    this.#entries.set(name, entry);
+    return entry;
+  }
+
+  hides(name: Name): boolean {
+    const target = { directory: this.#fd(), name };
+    const stat = statOrUndefined(target.directory, name);
+    if (stat !== undefined && isWhiteout(stat, target, this.#marks)) return true;
+    return name.length + AUFS_PREFIX.length <= NAME_MAX && statOrUndefined(target.directory, AUFS_PREFIX + name) !== undefined;
+  }
+
+  all(): never {
+    throw new FsError('EACCES', 'Cannot read a directory of a layer: we may only look names up in it');
+  }
+}
+
+function shownType(target: { directory: number; name: Name }, type: number, overridden: boolean): number {
+  const override = overridden && type === S_IFREG ? readOverrideStat(target) : undefined;
+  return override === undefined ? type : overriddenType(type, override);
 }

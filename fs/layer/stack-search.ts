@@ -66,16 +66,16 @@ export class StackSearch {
 
   /** A directory may stand beside its own `.wh.` mark: it replaced what is below by that name. */
   #isWhitedOut(place: Place): boolean {
-    return place.parent !== undefined && this.#raw.read(place.parent).whiteouts?.has(place.name) === true;
+    return place.parent !== undefined && this.#raw.read(place.parent).hides(place.name);
   }
 
   #byName(after: number, parents: readonly Place[], name: Name, type: number): Place | undefined {
     for (const parent of parents) {
       if (parent.layer <= after) continue;
       const raw = this.#raw.read(parent);
-      const entry = raw.entries.get(name);
+      const entry = raw.get(name);
       if (entry !== undefined) return entry.type === type ? this.#raw.child(parent, name, entry) : undefined;
-      if (raw.whiteouts?.has(name)) return undefined;
+      if (raw.hides(name)) return undefined;
     }
     return undefined;
   }
@@ -84,7 +84,7 @@ export class StackSearch {
     for (const root of this.#dataRoots) {
       let at: Place | undefined = root;
       for (const [index, name] of path.entries()) {
-        const entry: RawEntry | undefined = this.#raw.read(at).entries.get(name);
+        const entry: RawEntry | undefined = this.#raw.read(at).get(name);
         at = entry?.type === (index === path.length - 1 ? S_IFREG : S_IFDIR) ? this.#raw.child(at, name, entry) : undefined;
         if (at === undefined) break;
       }
@@ -101,8 +101,8 @@ export class StackSearch {
       let below = wanted;
       for (const [index, name] of wanted.entries()) {
         const raw = this.#raw.read(at);
-        const entry = raw.entries.get(name);
-        if (raw.whiteouts?.has(name)) final = true;
+        const entry = raw.get(name);
+        if (raw.hides(name)) final = true;
         if (entry === undefined) break;
         at = this.#raw.child(at, name, entry);
         if (index === wanted.length - 1) return entry.type === type ? { place: at, path: below, final } : undefined;

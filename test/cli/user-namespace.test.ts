@@ -35,6 +35,19 @@ describe('an unprivileged user', { skip }, () => {
     assert.match(out, /The store is sound: 3 layers/);
   });
 
+  test('sees files of others that it may not read in plain directories, and works beside them', () => {
+    bench.sh(`mkdir -p others/top/open others/low/{open,shut,shut2}; cd others; echo x >low/secret; echo x >low/open/secret; echo x >low/mine; echo x >low/shut/in; echo x >low/open/f; mkdir top/shut upper; mkdir low/searched; echo s >low/searched/s
+      setfattr -n user.a -v b low/secret; setfattr -n user.a -v b low/shut; chmod 0600 low/secret low/open/secret; chmod 0700 low/shut low/shut2; chmod 0711 low/searched; chmod 0700 top/shut
+      mkdir upper/kept; echo x >upper/kept/f; : >upper/secret2; chmod 0700 upper/kept; chmod 0600 upper/secret2; chown 65534:65534 . low/mine low/open low/open/f top top/open upper`);
+    const script = `cd others; mkdir work mnt; ufs mount --detach -o lowerdir=top:low,upperdir=upper,workdir=work mnt
+      stat -c '%n %a' mnt/secret mnt/open/secret mnt/shut mnt/shut2 mnt/kept mnt/secret2 mnt/searched; ls -A mnt mnt/open; cat mnt/mine; ! cat mnt/secret 2>/dev/null; ! ls mnt/shut 2>/dev/null; cat mnt/searched/s
+      getfattr -d mnt/shut 2>/dev/null || :; echo y >>mnt/mine; echo z >>mnt/open/f; mv mnt/open mnt/opened; ls mnt/opened; umount mnt; cat upper/mine`;
+    const { code, out, err } = runAsUser(bench, main, script, ['unshare', '-Urm']);
+    assert.equal(code, 0, err + out);
+    assert.equal(out, `mnt/secret 600\nmnt/open/secret 600\nmnt/shut 700\nmnt/shut2 700\nmnt/kept 700\nmnt/secret2 600\nmnt/searched 711
+mnt:\nkept\nmine\nopen\nsearched\nsecret\nsecret2\nshut\nshut2\n\nmnt/open:\nf\nsecret\nx\ns\nf\nsecret\nx\ny\n`);
+  });
+
   test('has one default store, in the home directory, inside of a namespace and out of it', () => {
     for (const namespace of [[], ['unshare', '-Urm']]) {
       const { code, out, err } = runAsUser(bench, main, `HOME=${bench.directory} XDG_DATA_HOME= UFS_ROOT= ${process.execPath} ${main} status --json`, namespace);
