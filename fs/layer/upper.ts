@@ -1,18 +1,17 @@
 import { attempt, FsError, hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
-import { S_IFMT, S_IFREG } from '../stat.ts';
+import { S_IFMT } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
 import { close, openAt, openPath, renameAt, reopen, rmdirAt, statAt, statOrUndefined, unlinkAt } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH, RENAME_EXCHANGE } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
-import { mkdirAt, mknodAt } from '../host/make.ts';
-import { CAP_DAC_OVERRIDE, hasCapability } from '../host/process.ts';
 import { lockDirectory } from './directory-lock.ts';
 import { LinkIndex } from './link-index.ts';
 import { withOwnerRights } from './owner-rights.ts';
 import { isOpaqueDirectory, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
 import { Owners } from './owners.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
+import { canMark, emptyDirectory, openWork, removeTree } from './work-directory.ts';
 
 /** What a directory of the upper says of itself. */
 export interface DirectoryMarks {
@@ -84,8 +83,7 @@ export class UpperTree {
       } else {
         this.#lock(outer, 'work directory');
         this.#lock(this.root, 'upper directory');
-        mkdirIfMissing(outer, 'work');
-        this.work = this.#kept(openAt(outer, 'work', O_PATH | O_DIRECTORY));
+        this.work = this.#kept(openWork(outer));
         const [here, there] = [statAt(this.root, ''), statAt(this.work, '')];
         if (here.devMajor !== there.devMajor || here.devMinor !== there.devMinor) {
           throw new FsError('EXDEV', 'Cannot use the work directory: it must be on the file system of the upper directory');
@@ -294,48 +292,5 @@ export class UpperTree {
   #lock(directory: number, use: string): void {
     const fd = lockDirectory(directory, use);
     if (fd !== undefined) this.#kept(fd);
-  }
-}
-
-function mkdirIfMissing(directory: number, name: Name): void {
-  try {
-    mkdirAt(directory, name, 0o700);
-  } catch (error) {
-    if (!hasCode(error, 'EEXIST')) throw error;
-  }
-}
-
-/** True where files can have marks, and lose them again: the user namespace's need the right to write the file. */
-function canMark(directory: number, namespace: XattrNamespace): boolean {
-  if (!hasCapability(CAP_DAC_OVERRIDE)) return false;
-  const probe = '#mark';
-  mknodAt(directory, probe, S_IFREG | 0o600);
-  try {
-    writeMark({ directory, name: probe }, namespace, 'metacopy', '');
-    return true;
-  } catch (error) {
-    if (hasCode(error, 'EOPNOTSUPP', 'EPERM')) return false;
-    throw error;
-  } finally {
-    unlinkAt(directory, probe);
-  }
-}
-
-function emptyDirectory(directory: number): void {
-  for (const { name } of listDirectory(directory)) removeTree(directory, name);
-}
-
-function removeTree(directory: number, name: Name): void {
-  try {
-    unlinkAt(directory, name);
-  } catch (error) {
-    if (!hasCode(error, 'EISDIR', 'EPERM')) throw error;
-    const fd = openAt(directory, name, O_PATH | O_DIRECTORY);
-    try {
-      withOwnerRights([fd], () => emptyDirectory(fd));
-    } finally {
-      close(fd);
-    }
-    rmdirAt(directory, name);
   }
 }
