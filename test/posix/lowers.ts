@@ -5,11 +5,14 @@ import { nameFromText } from '../../fs/name.ts';
 import type { PassthroughMode } from '../../fs/transport/mount.ts';
 import type { Transport } from '../../fs/transport/transport.ts';
 import { applyLayer } from '../../src/graph/apply.ts';
+import { commitContainer } from '../../src/graph/commit.ts';
 import { Mounter } from '../../src/mount/mounter.ts';
 import type { Mounted } from '../../src/mount/mounter.ts';
 import type { MountSpec } from '../../src/mount/spec.ts';
 import type { LayerId } from '../../src/store/layer-id.ts';
+import { openLayerFromFiles } from '../../src/store/layer-from-files.ts';
 import { Store } from '../../src/store/store.ts';
+import { dumpLayer } from '../union/driver.ts';
 
 /** What is below a mount: plain directories, or a container of an image, whose layers were imported from archives of these directories. */
 export type LowerKind = 'directories' | 'image';
@@ -23,6 +26,8 @@ export interface Mountable {
   /** Gives the path it is mounted on, always the same. */
   mount(): Promise<string>;
   unmount(): Promise<void>;
+  /** A line a path of the layer that what was changed on an image is committed as. */
+  committed(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -44,6 +49,7 @@ export async function mountable(kind: LowerKind, lowers: string[], options: { ba
       if (mounted !== undefined) await mounter.unmount(mounted);
       mounted = undefined;
     },
+    committed: made.committed,
     close: async () => {
       await mounter.close();
       await made.close();
@@ -55,6 +61,7 @@ interface Made {
   upper: string;
   kept: string[];
   sides: Pick<MountSpec, 'lower' | 'upper'>;
+  committed(): Promise<string[]>;
   close(): Promise<void>;
 }
 
@@ -63,6 +70,9 @@ function directories(lowers: string[], base: string): Made {
   for (const made of [upper, work]) fs.mkdirSync(made, { recursive: true });
   return {
     upper, kept: lowers, close: async () => undefined,
+    committed: async () => {
+      throw new Error('Directories have no store to commit to');
+    },
     sides: { lower: { kind: 'directories', paths: lowers.map(nameFromText) }, upper: { directory: nameFromText(upper), work: nameFromText(work) } },
   };
 }
@@ -72,11 +82,21 @@ async function container(lowers: string[], base: string): Promise<Made> {
   const store = await Store.open(path.join(base, 'store'), { create: true });
   let top: LayerId | undefined;
   for (const lower of lowers.toReversed()) top = (await applyLayer(store, archiveOf(lower), { parent: top })).id;
-  const { diff, work } = await store.createContainer({ parent: top as LayerId });
+  const made = await store.createContainer({ parent: top as LayerId });
+  const { diff, work } = made;
   return {
     upper: diff,
     kept: store.layers().map(({ number }) => path.join(store.root, 'layers', String(number))),
     sides: { lower: { kind: 'layer', store: store.root, layer: top as LayerId }, upper: { directory: nameFromText(diff), work: nameFromText(work), metacopy: true } },
+    committed: async () => {
+      const { layer } = await commitContainer(store, made, {});
+      const merged = openLayerFromFiles({ root: store.root, layerId: layer.id });
+      try {
+        return dumpLayer(merged);
+      } finally {
+        merged.close();
+      }
+    },
     close: async () => await store.close(),
   };
 }
