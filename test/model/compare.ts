@@ -6,7 +6,7 @@ import { clearUmask } from '../../fs/host/make.ts';
 import { dumpDirectory } from '../union/driver.ts';
 import { HostTree } from './host-tree.ts';
 import { type LayerPlan, planLayers, writeLayer, writeMergedLayers } from './layers.ts';
-import { type Operation, printed, randomScript } from './operation.ts';
+import { type Operation, printed, randomScript, SLOTS } from './operation.ts';
 import { random } from './random.ts';
 import { shrink } from './shrink.ts';
 
@@ -63,6 +63,13 @@ async function difference(kind: Kind, plans: readonly LayerPlan[], script: reado
       const where = `step ${index}, ${JSON.stringify(operation)}`;
       if (!kind.same(got, expected, operation)) return `${where}\n  plain: ${short(expected)}\n  union: ${short(got)}`;
       if (operation.do === 'remount') await subject.remount();
+      // Whatever was done, every open file shows what its inode is now.
+      for (let slot = 0; slot < SLOTS; slot += 1) {
+        for (const look of [{ do: 'fstat', slot }, { do: 'pread', slot, offset: 0, length: 40_000 }] as const) {
+          const [wanted, seen] = [model.run(look), subject.run(look)];
+          if (wanted !== seen) return `${where}, then ${JSON.stringify(look)}\n  plain: ${short(wanted)}\n  union: ${short(seen)}`;
+        }
+      }
       if (operation.do === 'check' || operation.do === 'remount') {
         const differing = between(dumpDirectory(plain), subject.dump());
         if (differing !== undefined) return `${where}: ${differing}`;
@@ -104,7 +111,8 @@ export async function compare(kind: Kind, seed: number): Promise<void> {
   clearUmask();
   const next = random(seed);
   const plans = planLayers(next, kind);
-  const script = randomScript(next, kind.length, kind);
+  const known = plans.flat().filter(({ kind: type }) => type === 'file' || type === 'link').map(({ path }) => path);
+  const script = randomScript(next, kind.length, { readers: kind.readers, known: known.length > 0 ? known : ['a'] });
   const found = await difference(kind, plans, script);
   if (found === undefined) return;
   const shortest = await shrink(script, async (part) => (await difference(kind, plans, part)) !== undefined);

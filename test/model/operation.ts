@@ -30,18 +30,21 @@ const ACTIONS: readonly Operation['do'][] = [
   'rename', 'rename', 'rename', 'rename', 'link', 'link',
 ];
 
-/** A script of so many steps; it is checked, and mounted anew, now and then. `readers`: files are opened for reading alone too. */
-export function randomScript(next: Random, length: number, { readers }: { readers: boolean }): Operation[] {
+/** A script of so many steps; it is checked, and mounted anew, now and then. `readers`: files are opened for reading alone too; `known`: files there are. */
+export function randomScript(next: Random, length: number, { readers, known }: { readers: boolean; known: readonly string[] }): Operation[] {
+  // Few files, so that what one open file does shows in others.
+  const favourites = [pick(next, known), pick(next, known)];
   return Array.from({ length }, (_, index) => {
+    if (index < 2 && readers) return { do: 'open', slot: index, path: favourites[index] as string, flags: 'r' };
     if (index % 25 === 24) return { do: 'check' };
     if (index % 60 === 59) return { do: 'remount' };
-    return randomOperation(next, readers);
+    return randomOperation(next, readers, () => (next(3) === 0 ? randomPath(next) : next(2) === 0 ? pick(next, known) : pick(next, favourites)));
   });
 }
 
-function randomOperation(next: Random, readers: boolean): Operation {
+function randomOperation(next: Random, readers: boolean, anyPath: () => string): Operation {
   const action = pick(next, ACTIONS);
-  const [slot, path] = [next(SLOTS), randomPath(next)];
+  const [slot, path] = [next(SLOTS), anyPath()];
   const [offset, size] = [pick(next, [0, 1, 5, 4095, 4096, 6001]), pick(next, [0, 3, 4096, 5000, 9000])];
   switch (action) {
     case 'open': return { do: action, slot, path, flags: pick(next, readers ? ['r', 'r', 'r+', 'w+', 'a'] : ['r+', 'w+', 'a']) };
@@ -57,8 +60,8 @@ function randomOperation(next: Random, readers: boolean): Operation {
     case 'utimes': return { do: action, path, time: 1_000_000_000 + next(1000) };
     case 'setxattr': return { do: action, path, name: pick(next, ['trusted.x', 'user.y']), value: `${next(100)}` };
     case 'removexattr': return { do: action, path, name: pick(next, ['trusted.x', 'user.y']) };
-    case 'rename': return { do: action, path, to: randomPath(next), flags: pick(next, [0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE]) };
-    case 'link': return { do: action, path, to: randomPath(next) };
+    case 'rename': return { do: action, path, to: anyPath(), flags: pick(next, [0, 0, 0, RENAME_NOREPLACE, RENAME_EXCHANGE]) };
+    case 'link': return { do: action, path, to: anyPath() };
     default: return { do: action as 'mkdir', path };
   }
 }
