@@ -34,7 +34,8 @@ async function serve(spec: MountSpec): Promise<void> {
 }
 
 function send(message: FromProcess): void {
-  if (process.connected) process.send?.(message);
+  // Who isn't there any more need not know: without a callback the failure would end the process, and leave the mount.
+  if (process.connected) process.send?.(message, () => {});
 }
 
 // A terminal's signals come to all its processes: the parent unmounts.
