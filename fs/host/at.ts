@@ -3,6 +3,7 @@ import type { Name } from '../name.ts';
 import type { Stat } from '../stat.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_NO_AUTOMOUNT, AT_REMOVEDIR, AT_SYMLINK_FOLLOW, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_NOFOLLOW } from './constants.ts';
 import { check, cString, failed, lastErrno, libc } from './native.ts';
+import type { XattrTarget } from './xattr.ts';
 
 /** A Stat with the device the inode is on. */
 export interface HostStat extends Stat {
@@ -23,6 +24,11 @@ export function openPath(path: Name, flags: number, mode = 0): number {
 /** Opens what a descriptor (O_PATH too) refers to once more, with other flags. */
 export function reopen(fd: number, flags: number): number {
   return check(libc.openat(AT_FDCWD, cString(`/proc/self/fd/${fd}`), flags | O_CLOEXEC, 0), 'reopen descriptor', String(fd));
+}
+
+/** Opens a file given by descriptor or by name once more. */
+export function openTarget(target: XattrTarget, flags: number): number {
+  return typeof target === 'number' ? reopen(target, flags) : openAt(target.directory, target.name, flags);
 }
 
 /** The descriptor is gone, whatever close(2) says of what was written through it: what has to be on disk is synced. */
@@ -87,6 +93,10 @@ export function statOrUndefined(directory: number, name: Name): HostStat | undef
 /** fstat(2); O_PATH descriptors too. */
 export function statFd(fd: number): HostStat {
   return statAt(fd, '');
+}
+
+export function statTarget(target: XattrTarget): HostStat {
+  return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
 }
 
 /** stat(2) of a path as the user gave it: symlinks are followed. */

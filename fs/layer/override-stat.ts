@@ -101,8 +101,14 @@ export function readOverriddenLink(directory: number, name: Name): Name {
 }
 
 /** The type a file is shown with: only a regular file stands for another type, and for a directory none can. */
-export function overriddenType(type: number, override: OverrideStat): number {
+function overriddenType(type: number, override: OverrideStat): number {
   return type === S_IFREG && override.type !== undefined && override.type !== S_IFDIR ? override.type : type;
+}
+
+/** The same, of what a file says; `type` is what it is on disk. */
+export function shownType(target: XattrTarget, type: number): number {
+  const override = type === S_IFREG ? readOverrideStat(target) : undefined;
+  return override === undefined ? type : overriddenType(type, override);
 }
 
 /** Puts the override in place of what the inode says. */

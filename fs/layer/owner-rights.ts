@@ -1,6 +1,6 @@
 import { attempt, hasCode } from '../errno.ts';
 import { isDirectory, PERMISSIONS } from '../stat.ts';
-import { close, openAt, reopen, statFd } from '../host/at.ts';
+import { close, openTarget, statFd } from '../host/at.ts';
 import { chmodFd } from '../host/attributes.ts';
 import { O_PATH } from '../host/constants.ts';
 import type { XattrTarget } from '../host/xattr.ts';
@@ -37,7 +37,7 @@ interface Opened {
 }
 
 function opened(target: XattrTarget): Opened {
-  const fd = typeof target === 'number' ? reopen(target, O_PATH) : openAt(target.directory, target.name, O_PATH);
+  const fd = openTarget(target, O_PATH);
   const stat = statFd(fd);
   return { fd, mode: stat.mode & PERMISSIONS, isDirectory: isDirectory(stat) };
 }

@@ -1,11 +1,11 @@
 import { hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
 import { isDirectory, PERMISSIONS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG, S_ISGID, S_ISUID, type Stat } from '../stat.ts';
-import { type HostStat, statAt, statFd } from '../host/at.ts';
+import { type HostStat, statTarget } from '../host/at.ts';
 import { chmodFd, chownFd } from '../host/attributes.ts';
 import { mknodAt } from '../host/make.ts';
 import type { XattrTarget } from '../host/xattr.ts';
-import { applyOverrideStat, changeOverrideStat, overriddenType, OVERRIDE_XATTRS, overrideXattr, type OwnerChange, readOverrideStat, writeOverrideStat } from './override-stat.ts';
+import { applyOverrideStat, changeOverrideStat, OVERRIDE_XATTRS, overrideXattr, type OwnerChange, readOverrideStat, shownType, writeOverrideStat } from './override-stat.ts';
 
 /** Who owns the files of an upper directory, what their modes and types are: their inodes tell, or, where its root has such an xattr, xattrs. */
 export class Owners {
@@ -17,7 +17,7 @@ export class Owners {
     this.#xattr = overrideXattr(root);
     if (this.#xattr !== undefined || !keep) return;
     [this.#xattr] = OVERRIDE_XATTRS;
-    this.give(root, hostStat(root));
+    this.give(root, statTarget(root));
   }
 
   /** They are kept in xattrs. */
@@ -27,7 +27,7 @@ export class Owners {
 
   /** What is to be told of a file. */
   stat(target: XattrTarget): HostStat {
-    return this.shown(target, hostStat(target));
+    return this.shown(target, statTarget(target));
   }
 
   /** The same, of what the host says. */
@@ -39,8 +39,7 @@ export class Owners {
 
   /** S_IFMT bits, as shown. */
   shownType(target: XattrTarget, type: number): number {
-    const override = this.overridden && type === S_IFREG ? readOverrideStat(target) : undefined;
-    return override === undefined ? type : overriddenType(type, override);
+    return this.overridden ? shownType(target, type) : type;
   }
 
   /** Changes owner and permission bits of a file that isn't a symlink. */
@@ -55,7 +54,7 @@ export class Owners {
   /** Lets a new file say what it is, where it is for xattrs to say. False where it isn't, or its type can't have xattrs. */
   give(target: XattrTarget, shown: Pick<Stat, 'uid' | 'gid' | 'mode'> & Partial<Pick<Stat, 'rdevMajor' | 'rdevMinor'>>): boolean {
     if (this.#xattr === undefined) return false;
-    const real = hostStat(target).mode & S_IFMT;
+    const real = statTarget(target).mode & S_IFMT;
     if (real !== S_IFREG && real !== S_IFDIR) return false;
     const { uid, gid, mode, rdevMajor = 0, rdevMinor = 0 } = shown;
     const type = (mode & S_IFMT) === real ? undefined : mode & S_IFMT;
@@ -80,13 +79,9 @@ export class Owners {
   }
 }
 
-/** The permission bits chown(2) leaves. */
-function withoutPrivileges(stat: Stat): number {
+/** The permission bits chown(2) leaves, and write(2) by who isn't privileged. */
+export function withoutPrivileges(stat: Stat): number {
   const permissions = stat.mode & PERMISSIONS;
   if (isDirectory(stat)) return permissions;
   return permissions & ~S_ISUID & ((permissions & 0o010) === 0 ? -1 : ~S_ISGID);
-}
-
-function hostStat(target: XattrTarget): HostStat {
-  return typeof target === 'number' ? statFd(target) : statAt(target.directory, target.name);
 }

@@ -1,11 +1,11 @@
 import { FsError, hasCode } from '../errno.ts';
 import { NAME_MAX, type Name } from '../name.ts';
-import { S_IFMT, S_IFREG } from '../stat.ts';
+import { S_IFMT } from '../stat.ts';
 import { statAt, statOrUndefined } from '../host/at.ts';
 import { listDirectory } from '../host/directory.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry } from './whiteout.ts';
 import { isOpaqueDirectory, type OpaqueMarks } from './overlay-xattr.ts';
-import { overriddenType, readOverrideStat } from './override-stat.ts';
+import { shownType } from './override-stat.ts';
 import type { DirectoryDescriptors, Place } from './place.ts';
 
 export interface RawEntry {
@@ -102,7 +102,7 @@ class ListedDirectory implements RawDirectory {
       const target = { directory: fd, name };
       const type = direntType === 0 ? statAt(fd, name).mode & S_IFMT : direntType << 12;
       if (isWhiteoutEntry(type, target, marks)) (whiteouts ??= new Set()).add(name);
-      else this.#entries.set(name, { type: shownType(target, type, overridden), ino });
+      else this.#entries.set(name, { type: overridden ? shownType(target, type) : type, ino });
     }
     this.opaque = opaque;
     this.#whiteouts = whiteouts;
@@ -148,7 +148,8 @@ class SearchedDirectory implements RawDirectory {
     const target = { directory: this.#fd(), name };
     const stat = statOrUndefined(target.directory, name);
     if (stat === undefined || isWhiteout(stat, target, this.#marks)) return undefined;
-    const entry = { type: shownType(target, stat.mode & S_IFMT, this.#overridden), ino: stat.ino };
+    const type = stat.mode & S_IFMT;
+    const entry = { type: this.#overridden ? shownType(target, type) : type, ino: stat.ino };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -163,9 +164,4 @@ class SearchedDirectory implements RawDirectory {
   all(): never {
     throw new FsError('EACCES', 'Cannot read a directory of a layer: we may only look names up in it');
   }
-}
-
-function shownType(target: { directory: number; name: Name }, type: number, overridden: boolean): number {
-  const override = overridden && type === S_IFREG ? readOverrideStat(target) : undefined;
-  return override === undefined ? type : overriddenType(type, override);
 }

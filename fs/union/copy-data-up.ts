@@ -1,10 +1,10 @@
 import { attempt, hasCode } from '../errno.ts';
 import { close, statFd } from '../host/at.ts';
 import { FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, O_RDWR } from '../host/constants.ts';
-import { copyData } from '../host/copy.ts';
-import { fallocate, fsync, truncateFd } from '../host/file.ts';
+import { fallocate, truncateFd } from '../host/file.ts';
 import { forgetSaved, putBack, saveAttributes, type SavedAttributes } from '../layer/file-marks.ts';
 import { removeMark, writeMark } from '../layer/overlay-xattr.ts';
+import { type Job, perform } from './job.ts';
 import type { Node } from './node.ts';
 import type { Union } from './state.ts';
 
@@ -15,6 +15,11 @@ const INLINE = 256 * 1024;
 export function copiedAtOnce(union: Union, size: number): boolean {
   const { helpers, volatile } = union.options;
   return helpers === undefined || size === 0 || (volatile === true && size <= INLINE);
+}
+
+/** Copies all data, and has it on disk, unless nothing ever is. */
+export function copyJob(union: Union, { from, to, size }: { from: number; to: number; size: number }): Job {
+  return { kind: 'copy', from, to, size, sync: union.options.volatile !== true };
 }
 
 interface Copying {
@@ -32,8 +37,7 @@ export function copyDataUp(union: Union, node: Node): Promise<void> | undefined 
   const copying = begin(union, node);
   if (copiedAtOnce(union, copying.size)) {
     try {
-      copyData(copying.from, copying.to, copying.size);
-      if (union.options.volatile !== true) fsync(copying.to);
+      perform(copyJob(union, copying));
       complete(union, node, copying);
     } catch (error) {
       undo(node, copying);
@@ -48,10 +52,9 @@ export function copyDataUp(union: Union, node: Node): Promise<void> | undefined 
 }
 
 async function copyLater(union: Union, node: Node, copying: Copying): Promise<void> {
-  const { from, to, size } = copying;
   node.busy += 1;
   try {
-    await union.run({ kind: 'copy', from, to, size, sync: union.options.volatile !== true });
+    await union.run(copyJob(union, copying));
     complete(union, node, copying);
   } catch (error) {
     undo(node, copying);

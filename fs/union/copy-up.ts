@@ -4,8 +4,7 @@ import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../st
 import { close, linkFd, openAt, statAt } from '../host/at.ts';
 import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
 import { O_CREAT, O_EXCL, O_PATH, O_RDWR } from '../host/constants.ts';
-import { copyData } from '../host/copy.ts';
-import { fsync, truncateFd } from '../host/file.ts';
+import { truncateFd } from '../host/file.ts';
 import { mkdirAt, symlinkAt } from '../host/make.ts';
 import { setXattr } from '../host/xattr.ts';
 import { writeOrigin } from '../layer/file-marks.ts';
@@ -13,7 +12,8 @@ import { writeMark } from '../layer/overlay-xattr.ts';
 import { withOwnerRights } from '../layer/owner-rights.ts';
 import type { UpperTree } from '../layer/upper.ts';
 import { storedXattr } from '../layer/users-xattr.ts';
-import { copiedAtOnce, copyDataUp, emptyCopy, freeOfName, switchHandles } from './copy-data-up.ts';
+import { copiedAtOnce, copyDataUp, copyJob, emptyCopy, freeOfName, switchHandles } from './copy-data-up.ts';
+import { perform } from './job.ts';
 import { inodeKey, type Union } from './state.ts';
 import type { Node } from './node.ts';
 
@@ -84,8 +84,7 @@ function markBare(upper: UpperTree, to: number, size: number): void {
 function copyAll(union: Union, node: Node, to: number, size: number): void {
   const from = union.lower.open(node.lower);
   try {
-    copyData(from, to, size);
-    if (union.options.volatile !== true) fsync(to);
+    perform(copyJob(union, { from, to, size }));
   } finally {
     close(from);
   }
@@ -99,7 +98,7 @@ async function copyUpLater(union: Union, node: Node, stat: Stat, temporary: Name
     try {
       const to = openAt(upper.work, temporary, O_RDWR | O_CREAT | O_EXCL, 0o600);
       try {
-        await union.run({ kind: 'copy', from, to, size: stat.size, sync: union.options.volatile !== true });
+        await union.run(copyJob(union, { from, to, size: stat.size }));
         dress(union, node, stat, to);
       } finally {
         close(to);

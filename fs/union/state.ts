@@ -4,7 +4,7 @@ import type { Name } from '../name.ts';
 import { nameToText } from '../name.ts';
 import { isDirectory, S_IFDIR, S_IFMT, type Stat } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
-import { close, openAt, openPath, reopen } from '../host/at.ts';
+import { close, openPath, openTarget } from '../host/at.ts';
 import { O_PATH } from '../host/constants.ts';
 import { statfs, type HostStatfs } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
@@ -191,15 +191,14 @@ export class Union implements Sides {
 
   /** Opens a file in the upper once more. */
   openUpper(node: Node, flags: number): number {
-    const target = this.target(node);
-    return typeof target === 'number' ? reopen(target, flags) : openAt(target.directory, target.name, flags);
+    return openTarget(this.target(node), flags);
   }
 
   /** Calls `use` with an O_PATH descriptor of a file in the upper. */
   withDescriptor<T>(node: Node, use: (fd: number) => T): T {
     const target = this.target(node);
     if (typeof target === 'number') return use(target);
-    const fd = openAt(target.directory, target.name, O_PATH);
+    const fd = openTarget(target, O_PATH);
     try {
       return use(fd);
     } finally {
@@ -279,8 +278,7 @@ export class Union implements Sides {
   /** Before a file loses a name: if the kernel still has it, and no other name is known, it is held by a descriptor. */
   keep(node: Node): void {
     if (node.upper && node.orphan === undefined && node.links.length <= 1 && (node.lookups > 0 || node.busy > 0 || (node.handles?.size ?? 0) > 0)) {
-      const target = this.target(node);
-      node.orphan = typeof target === 'number' ? reopen(target, O_PATH) : openAt(target.directory, target.name, O_PATH);
+      node.orphan = this.openUpper(node, O_PATH);
     }
   }
 

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { AT_FDCWD, O_NOFOLLOW, O_PATH, RENAME_EXCHANGE } from '../../fs/host/constants.ts';
 import { close, linkAt, openPath, renameAt } from '../../fs/host/at.ts';
 import { setXattr } from '../../fs/host/xattr.ts';
+import { random } from '../model/random.ts';
 import { needsOverlayfs } from '../helpers/needs.ts';
 import { Driver, type DriverOptions, dumpDirectory, dumpMerged, Scratch } from './driver.ts';
 
@@ -15,17 +16,6 @@ echo one > a/1; echo two > a/2; echo three > b/3; echo four > a/x/4; echo five >
 ln a/1 b/1link; ln a/1 c/1link; ln 6 b/6link
 ln -s nowhere b/link; mkfifo c/fifo; chmod 2755 c; chmod 4755 a/2; chown 7:8 b/3
 `;
-
-/** mulberry32: the same numbers for the same seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
 
 type Operation = { describe: string; union: (driver: Driver) => void; model: (root: string) => void };
 

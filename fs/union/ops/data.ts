@@ -5,6 +5,7 @@ import { utimensFd } from '../../host/attributes.ts';
 import { O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
 import { CANNOT_TELL, lseek as hostLseek, preadFull, preadNoWait, pwrite, statfs } from '../../host/file.ts';
 import { addressOf } from '../../host/native.ts';
+import { withoutPrivileges } from '../../layer/owners.ts';
 import type { UpperTree } from '../../layer/upper.ts';
 import type { FileHandle } from '../handles.ts';
 import { perform } from '../job.ts';
@@ -72,9 +73,10 @@ export function write(union: Union, handleId: number, offset: number, data: Buff
 /** What Linux does when someone without CAP_FSETID writes: setuid goes, and setgid where the group may execute. The host drops capabilities itself. */
 export function clearPrivileges({ owners }: UpperTree, node: Node, fd: number): void {
   if (node.unprivileged) return;
-  const { mode } = owners.stat(fd);
-  const dropped = (mode & S_ISUID) | ((mode & 0o010) !== 0 ? mode & S_ISGID : 0);
-  if (dropped !== 0) owners.change(fd, { permissions: mode & PERMISSIONS & ~dropped });
+  const stat = owners.stat(fd);
+  const { mode } = stat;
+  const permissions = withoutPrivileges(stat);
+  if (permissions !== (mode & PERMISSIONS)) owners.change(fd, { permissions });
   else if ((mode & (S_ISUID | S_ISGID)) === 0) node.unprivileged = true;
 }
 
