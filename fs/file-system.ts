@@ -77,8 +77,12 @@ export interface Kernel {
   /** Registers a descriptor as backing file; ids are > 0. Throws FsError. The caller may close `fd` afterwards. */
   openBacking(fd: number): number;
   closeBacking(id: number): void;
-  /** Drops cached attributes and, where `length` isn't -1, pages of a node; delivered from another thread, in order, later. */
-  invalidateNode(id: number, offset: number, length: number): void;
+  /**
+   * Drops cached attributes and, where `length` isn't -1, pages of a node (0: to the end), after the kernel has written back those it hasn't yet. Resolves when
+   * that is done, which takes WRITE requests; a request may wait for it, unless the kernel holds pages of the node for it (READ, WRITE). Never rejects.
+   */
+  invalidateNode(id: number, offset: number, length: number): Promise<void>;
+  /** Drops a name; delivered from another thread, in order, later. No request may wait for it. */
   invalidateEntry(parent: number, name: Name): void;
 }
 

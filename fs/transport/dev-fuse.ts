@@ -1,9 +1,10 @@
 import { constants } from 'node:os';
 import { errnoName, FsError } from '../errno.ts';
+import { close } from '../host/at.ts';
 import { ioctl } from '../host/file.ts';
 import { fcntl, lastErrno, libc } from '../host/native.ts';
 import { fuse_backing_map } from '../protocol/structs.ts';
-import type { Notifier } from './notify.ts';
+import type { About, Notifier } from './notify.ts';
 import type { Channel } from './transport.ts';
 
 const { ENODEV, ECONNABORTED, ENOENT, EINTR, EAGAIN } = constants.errno;
@@ -48,8 +49,8 @@ export class DeviceChannel implements Channel {
     throw new FsError(errnoName(errno), `Cannot send a reply of ${length} bytes to the kernel`);
   }
 
-  notify(message: Buffer): void {
-    this.notifier.send(this.fd, message);
+  notify(message: Buffer, about: About): Promise<void> {
+    return this.notifier.send(this.fd, message, about);
   }
 
   openBacking(fd: number): number {
@@ -66,5 +67,6 @@ export class DeviceChannel implements Channel {
 
   close(): void {
     this.notifier.close(this.fd);
+    close(this.fd);
   }
 }

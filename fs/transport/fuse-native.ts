@@ -61,7 +61,7 @@ const KERNEL: Kernel = {
   openBacking: () => {
     throw new FsError('EPERM', 'Cannot pass a file through: fuse-native can\'t');
   },
-  closeBacking: () => {}, invalidateNode: () => {}, invalidateEntry: () => {},
+  closeBacking: () => {}, invalidateNode: async () => {}, invalidateEntry: () => {},
 };
 
 /** Loads the package, which only who asks for this transport needs. */

@@ -37,7 +37,7 @@ export class MemoryTransport implements Channel {
     return true;
   }
 
-  notify(message: Buffer): void {
+  async notify(message: Buffer): Promise<void> {
     this.notifications.push(message);
   }
 

@@ -80,13 +80,13 @@ export class Session implements Kernel {
     if (!this.ended) this.options.channel.closeBacking(id);
   }
 
-  invalidateNode(id: number, offset: number, length: number): void {
+  async invalidateNode(id: number, offset: number, length: number): Promise<void> {
     // The wire says "attributes only" by a negative offset, and "to the end" by length 0; ours is -1 for the former.
-    if (!this.ended) this.options.channel.notify(length === -1 ? invalidateInode(id, -1, 0) : invalidateInode(id, offset, length));
+    if (!this.ended) await this.options.channel.notify(length === -1 ? invalidateInode(id, -1, 0) : invalidateInode(id, offset, length), 'node');
   }
 
   invalidateEntry(parent: number, name: Name): void {
-    if (!this.ended) this.options.channel.notify(invalidateEntry(parent, name));
+    if (!this.ended) void this.options.channel.notify(invalidateEntry(parent, name), 'entry');
   }
 
   /** Handles the request in the first `length` bytes of `exchange.request`. */

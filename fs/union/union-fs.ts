@@ -128,7 +128,7 @@ export class UnionFs implements FileSystem {
     return fallocate(this.#union, handle, { mode, offset, length }, how);
   }
 
-  lseek(_id: number, handle: number, offset: number, whence: number): number {
+  lseek(_id: number, handle: number, offset: number, whence: number): number | Promise<number> {
     return lseek(this.#union, handle, offset, whence);
   }
 

@@ -44,7 +44,7 @@ for (const fd of data.fds) {
     const node = [...fileSystem.nodes.values()].find((candidate) => candidate.data.length > 0);
     if (node === undefined) return;
     fileSystem.write(node.id, 0, 0, Buffer.from(change.write));
-    fileSystem.kernel?.invalidateNode(node.id, 0, 0);
+    void fileSystem.kernel?.invalidateNode(node.id, 0, 0);
     fileSystem.kernel?.invalidateEntry(1, 'absent');
   });
 }

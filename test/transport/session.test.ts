@@ -168,8 +168,8 @@ test('COPY_FILE_RANGE_64 answers with 64 bits, its elder with 32', () => {
 
 test('notifications say what to drop; after the end none are sent and the file system is destroyed once', () => {
   const { transport, fileSystem } = started();
-  fileSystem.kernel?.invalidateNode(2, 0, -1);
-  fileSystem.kernel?.invalidateNode(2, 4096, 8192);
+  void fileSystem.kernel?.invalidateNode(2, 0, -1);
+  void fileSystem.kernel?.invalidateNode(2, 4096, 8192);
   fileSystem.kernel?.invalidateEntry(1, 'f');
   assert.deepEqual(transport.notifications.map((message) => message.readInt32LE(4)), [2, 2, 3]);
   assert.equal(transport.notifications[0]?.readBigInt64LE(24), -1n, 'attributes only');

@@ -65,7 +65,7 @@ export class Driver {
     const upper = { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work), metacopy, ...(whiteouts === undefined ? {} : { whiteouts }) };
     this.fs = new UnionFs({ lower: this.layer, upper, ...rest } as UnionOptions);
     this.fs.attach({
-      passthrough: false, writebackCache: false, openBacking: () => 1, closeBacking: () => undefined, invalidateNode: () => undefined,
+      passthrough: false, writebackCache: false, openBacking: () => 1, closeBacking: () => undefined, invalidateNode: () => Promise.resolve(),
       invalidateEntry: () => undefined, ...kernel,
     });
   }

@@ -2,7 +2,7 @@ import { FsError } from '../../errno.ts';
 import { PERMISSIONS, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, statFd } from '../../host/at.ts';
 import { utimensFd } from '../../host/attributes.ts';
-import { O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
+import { O_ACCMODE, O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
 import { CANNOT_TELL, lseek as hostLseek, preadFull, preadNoWait, pwrite, statfs } from '../../host/file.ts';
 import { addressOf } from '../../host/native.ts';
 import { withoutPrivileges } from '../../layer/owners.ts';
@@ -112,8 +112,19 @@ export function fallocate(union: Union, handleId: number, what: { mode: number; 
   return ignoreValue(what.length <= INLINE ? perform(job) : union.run(job));
 }
 
-export function lseek(union: Union, handleId: number, offset: number, whence: number): number {
-  return hostLseek(descriptor(union, union.handles.file(handleId)), offset, whence);
+/** The host knows nothing of pages the kernel hasn't written yet, so it writes those first. */
+export function lseek(union: Union, handleId: number, offset: number, whence: number): number | Promise<number> {
+  const seek = (): number => hostLseek(descriptor(union, union.handles.file(handleId)), offset, whence);
+  const { node } = union.handles.file(handleId);
+  const { kernel } = union;
+  if (kernel?.writebackCache !== true || !isOpenForWriting(node)) return seek();
+  return kernel.invalidateNode(node.id, offset, 0).then(seek);
+}
+
+/** Also as long as a writable mapping is there, for that keeps the file open. */
+function isOpenForWriting(node: Node): boolean {
+  for (const { flags } of node.handles ?? []) if ((flags & O_ACCMODE) !== O_RDONLY) return true;
+  return false;
 }
 
 interface Place {

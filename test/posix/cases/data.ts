@@ -5,6 +5,7 @@ import { copyFileRange, fallocate, flock, LOCK_EX, LOCK_NB, lseek, statfs } from
 import { hasCode } from '../../../fs/errno.ts';
 import { directory, fails, file, stat, text, withFile } from '../case.ts';
 import type { PosixCases } from '../case.ts';
+import { MAP_SHARED, PROT_READ, PROT_WRITE, withMapping } from '../system.ts';
 
 const MIB = 1 << 20;
 /** Bytes that no shifted or repeated copy equals. */
@@ -100,6 +101,26 @@ export const dataCases: PosixCases = {
         assert.equal(lseek(fd, MIB, SEEK_HOLE), MIB + 65536);
         assert.equal(lseek(fd, 0, SEEK_HOLE), 0);
         fails('ENXIO', () => lseek(fd, 2 * MIB, SEEK_DATA));
+      });
+    },
+  },
+  'SEEK_DATA and SEEK_HOLE find what was only just written, or put in a mapping': {
+    fixture: { f: file('', { size: 2 * MIB }) },
+    run(dir) {
+      return withFile(`${dir}/f`, 'r+', (fd) => {
+        fs.writeSync(fd, Buffer.alloc(65536, 'x'), 0, 65536, MIB);
+        if (lseek(fd, 0, SEEK_DATA) === 0) return 'the file system tells no holes';
+        assert.equal(lseek(fd, 0, SEEK_DATA), MIB);
+        assert.equal(lseek(fd, MIB, SEEK_HOLE), MIB + 65536);
+        fs.writeSync(fd, 'beyond the end', 3 * MIB);
+        assert.equal(lseek(fd, MIB + 65536, SEEK_DATA), 3 * MIB);
+        fs.ftruncateSync(fd, 4 * MIB);
+        fails('ENXIO', () => lseek(fd, 3 * MIB + 65536, SEEK_DATA));
+        withMapping(fd, 4 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, (bytes) => {
+          bytes[3 * MIB + 262144] = 1;
+          assert.equal(lseek(fd, 3 * MIB + 65536, SEEK_DATA), 3 * MIB + 262144);
+        });
+        return undefined;
       });
     },
   },
