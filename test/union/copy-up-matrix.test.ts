@@ -62,21 +62,23 @@ const files: Record<string, (at: string) => void> = {
   },
   ELF: (at) => fs.writeFileSync(at, Buffer.concat([Buffer.from('\x7fELF', 'latin1'), Buffer.alloc(8000, 'code')])),
 };
-const held = ['nothing', 'a reader', 'a mapping', 'a reader and a mapping'] as const;
+const held = ['nothing', 'a reader', 'a mapping', 'a reader and a mapping', 'a writer', 'a writer and a mapping'] as const;
+
+const isWriter = (what: (typeof held)[number]): boolean => what.startsWith('a writer');
 
 /** What was open before is asked after a writer changed the file. */
 function withHeld(at: string, what: (typeof held)[number], act: (check: () => void) => void): void {
   if (what === 'nothing') return act(() => undefined);
-  withFile(at, 'r', (fd) => {
+  withFile(at, isWriter(what) ? 'r+' : 'r', (fd) => {
     const first = Buffer.alloc(10);
     fs.readSync(fd, first, 0, 10, 0);
     const bytesOf = (mapped: Uint8Array | undefined): void => act(() => {
       const seen = Buffer.alloc(10);
       fs.readSync(fd, seen, 0, 10, 0);
-      assert.equal(seen.latin1Slice(0, 4), 'late', 'the reader sees what is written');
+      assert.equal(seen.latin1Slice(0, 4), 'late', 'who has it open sees what is written');
       if (mapped !== undefined) assert.equal(Buffer.from(mapped.subarray(0, 4)).latin1Slice(), 'late', 'the mapping sees what is written');
     });
-    if (what === 'a reader') bytesOf(undefined);
+    if (what === 'a reader' || what === 'a writer') bytesOf(undefined);
     else {
       withMapping(fd, PAGE, PROT_READ, MAP_SHARED, (mapped) => {
         assert.equal(mapped[0], first[0]);
@@ -92,7 +94,7 @@ for (const passthrough of ['auto', 'never'] as const) for (const metacopy of [fa
     const [lower, upper] = ['lower', 'upper'].map((name) => path.join(base, name)) as [string, string];
     fs.mkdirSync(upper);
     const cases = Object.keys(ways).flatMap((way, w) => Object.keys(files).flatMap((file, f) => held.flatMap((what, h) => (file === 'small' || file === 'large' ? [false, true] : [false]).map((linked) => ({ way, file, what, linked, name: `${w}-${f}-${h}-${linked}` })))));
-    const elf = (file: string, what: string): boolean => file === 'ELF' && what !== 'nothing' && passthrough === 'auto';
+    const elf = (file: string, what: (typeof held)[number]): boolean => file === 'ELF' && what !== 'nothing' && !isWriter(what) && passthrough === 'auto';
     for (const { file, linked, name } of cases) {
       const directory = path.join(lower, name);
       fs.mkdirSync(directory, { recursive: true });
