@@ -21,6 +21,11 @@ export interface Mount {
 export interface ServerOptions {
   /** Called in the loop after each `wake`: the place to drain message ports. */
   onWake?: () => void;
+  /**
+   * Called when the mounts were used and have then been silent for a while (`QUIET`): the time for what holds the loop up, such as collecting garbage. Where it
+   * answers true it is called again after as long a silence.
+   */
+  onQuiet?: () => boolean;
   /** A mistake in a file system (its caller got EIO). By default it goes to stderr. */
   onError?: (error: unknown) => void;
 }
@@ -40,6 +45,8 @@ const BURST = 32;
 const SPINS = 200;
 /** Milliseconds until promises that nobody announces by `wake` (timers, node:fs) are looked after. */
 const PENDING_PAUSE = 1;
+/** Milliseconds without a request after which the mounts are taken to be quiet. */
+const QUIET = 1000;
 /** Bursts after which Node's own events get a turn on a busy server. */
 const TURN_AFTER = 256;
 
@@ -102,12 +109,15 @@ export class FuseServer {
   async run(how: { untilIdle?: boolean } = {}): Promise<void> {
     let bursts = 0;
     let idle = 0;
+    let used = false;
     while (!this.stopping && !(how.untilIdle === true && this.serving.length === 0)) {
       const pending = this.held > 0 || this.serving.some(({ session }) => session.pending > 0);
-      const ready = poll(this.polled, this.polled.length / 8, idle < SPINS ? 0 : pending ? PENDING_PAUSE : -1);
+      const untilQuiet = used && this.options.onQuiet !== undefined ? QUIET : -1;
+      const ready = poll(this.polled, this.polled.length / 8, idle < SPINS ? 0 : pending ? PENDING_PAUSE : untilQuiet);
       const waited = idle >= SPINS;
       if (ready === 0) {
         idle += 1;
+        if (waited && !pending) used = this.options.onQuiet?.() === true;
         if (waited || pending) await turn();
         continue;
       }
@@ -118,6 +128,7 @@ export class FuseServer {
         this.options.onWake?.();
       }
       this.serveReady();
+      used = true;
       bursts += 1;
       if (woken || pending || bursts >= TURN_AFTER) {
         bursts = 0;

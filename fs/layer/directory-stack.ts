@@ -9,12 +9,12 @@ import { close, openAt, openPath, readlinkAt, reopen, statAt, statFd } from '../
 import { AT_FDCWD, O_DIRECTORY, O_NOATIME, O_PATH, O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
+import { DirectoryDescriptors } from './directory-descriptors.ts';
 import type { Layer, LayerEntry } from './layer.ts';
 import { InodeNumbers } from './inode-numbers.ts';
 import { hasMetacopy, readRedirect } from './overlay-xattr.ts';
 import { applyOverrideStat, readOverrideStat, readOverriddenLink } from './override-stat.ts';
-import type { Place } from './place.ts';
-import { DirectoryDescriptors } from './place.ts';
+import { type Place, wayFrom } from './place.ts';
 import { RawDirectories } from './raw-directory.ts';
 import { StackSearch } from './stack-search.ts';
 import { getUsersXattr, listUsersXattrs } from './users-xattr.ts';
@@ -52,7 +52,8 @@ const ELF_MAGIC = 0x7f454c46;
 export class DirectoryStack implements Layer<StackNode> {
   readonly root: StackNode;
   readonly #origins: string[] = [];
-  readonly #descriptors: DirectoryDescriptors;
+  readonly #roots: readonly number[];
+  readonly #descriptors: DirectoryDescriptors<Place>;
   readonly #raw: RawDirectories;
   readonly #search: StackSearch;
   readonly #numbers = new InodeNumbers();
@@ -79,8 +80,9 @@ export class DirectoryStack implements Layer<StackNode> {
       for (const fd of roots) close(fd);
       throw error;
     }
+    this.#roots = roots;
     this.#noAtime = roots.map(() => true);
-    this.#descriptors = new DirectoryDescriptors(roots, options.cachedDescriptors ?? 128);
+    this.#descriptors = new DirectoryDescriptors(wayFrom(roots), options.cachedDescriptors ?? 128);
     this.#raw = new RawDirectories(this.#descriptors, { overridden: this.#overridden, cachedNames: options.cachedNames ?? 200_000 });
     const rootPlaces = roots.map((_, layer): Place => ({ layer, parent: undefined, name: '' }));
     const merged = rootPlaces.slice(0, layers.length);
@@ -186,6 +188,7 @@ export class DirectoryStack implements Layer<StackNode> {
 
   close(): void {
     this.#descriptors.close();
+    for (const fd of this.#roots) close(fd);
     this.#raw.clear();
   }
 
@@ -231,7 +234,7 @@ export class DirectoryStack implements Layer<StackNode> {
   }
 
   #parentDescriptor(place: Place): number {
-    return this.#descriptors.directory(place.parent ?? place);
+    return this.#descriptors.get(place.parent ?? place);
   }
 
   #hostStat(place: Place): HostStat {

@@ -6,7 +6,8 @@ import { listDirectory } from '../host/directory.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry } from './whiteout.ts';
 import { isOpaqueDirectory, type OpaqueMarks } from './overlay-xattr.ts';
 import { shownType } from './override-stat.ts';
-import type { DirectoryDescriptors, Place } from './place.ts';
+import type { DirectoryDescriptors } from './directory-descriptors.ts';
+import type { Place } from './place.ts';
 
 export interface RawEntry {
   /** S_IFMT bits, as shown. */
@@ -31,14 +32,14 @@ export interface RawDirectory {
 
 /** Reads directories of layers and keeps what was read lately. INVARIANT: the kept ones hold at most `cachedNames` names, or are just one. */
 export class RawDirectories {
-  readonly #descriptors: DirectoryDescriptors;
+  readonly #descriptors: DirectoryDescriptors<Place>;
   readonly #overridden: readonly boolean[];
   readonly #limit: number;
   /** In the order of use, least recent first. */
   readonly #kept = new Map<Place, RawDirectory>();
   #names = 0;
 
-  constructor(descriptors: DirectoryDescriptors, options: { overridden: readonly boolean[]; cachedNames: number }) {
+  constructor(descriptors: DirectoryDescriptors<Place>, options: { overridden: readonly boolean[]; cachedNames: number }) {
     this.#descriptors = descriptors;
     this.#overridden = options.overridden;
     this.#limit = options.cachedNames;
@@ -65,10 +66,10 @@ export class RawDirectories {
   #readAnew(place: Place): RawDirectory {
     const overridden = this.#overridden[place.layer];
     try {
-      return new ListedDirectory(this.#descriptors.directory(place), overridden);
+      return new ListedDirectory(this.#descriptors.get(place), overridden);
     } catch (error) {
       if (!hasCode(error, 'EACCES')) throw error;
-      return new SearchedDirectory(() => this.#descriptors.directory(place), overridden);
+      return new SearchedDirectory(() => this.#descriptors.get(place), overridden);
     }
   }
 

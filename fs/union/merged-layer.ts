@@ -7,17 +7,17 @@ import { preadFull } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer, LayerEntry } from '../layer/layer.ts';
 import { CAPABILITY, type SavedAttributes, withSaved } from '../layer/file-marks.ts';
+import { DirectoryDescriptors } from '../layer/directory-descriptors.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { readOverriddenLink } from '../layer/override-stat.ts';
 import { type DirectoryMarks, UpperTree } from '../layer/upper.ts';
 import { getUsersXattr, listUsersXattrs } from '../layer/users-xattr.ts';
-import { DirectoryDescriptors, type Located } from './directory-descriptors.ts';
 import { type DirectorySides, type Found, mergeDirectory, resolve, type Sides } from './merge.ts';
 
 /** A file of the merged tree: where it is in the upper, or in the lower only. */
-export interface MergedNode extends Located {
-  readonly links: { parent: MergedNode; name: Name }[];
-  readonly orphan: undefined;
+export interface MergedNode {
+  /** The name it was found by; of the root, none. */
+  readonly link: { parent: MergedNode; name: Name } | undefined;
   readonly type: number;
   readonly upper: boolean;
   /** Of a metadata-only copy: its data is that of `lower`. */
@@ -41,15 +41,15 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
   readonly root: MergedNode;
   readonly upper: UpperTree;
   readonly lower: Layer;
-  readonly #descriptors: DirectoryDescriptors;
+  readonly #descriptors: DirectoryDescriptors<MergedNode>;
 
   /** `lower` stays the caller's, to be closed after this. */
   constructor(options: { lower: Layer; upper: { directory: Name | number; work: Name | number } }) {
     this.lower = options.lower;
     this.upper = new UpperTree(options.upper.directory, options.upper.work, { readOnly: true });
-    this.#descriptors = new DirectoryDescriptors(this.upper.root, 256);
+    this.#descriptors = new DirectoryDescriptors((node) => node.link ?? this.upper.root, 256);
     const marks = this.upper.readMarks(this.upper.root);
-    const common = { links: [], orphan: undefined, type: S_IFDIR, upper: true, bare: false, saved: undefined, ino: undefined, linkKey: undefined, marks };
+    const common = { link: undefined, type: S_IFDIR, upper: true, bare: false, saved: undefined, ino: undefined, linkKey: undefined, marks };
     this.root = marks.opaque ? { ...common, lower: undefined, lowerPath: undefined } : { ...common, lower: this.lower.root, lowerPath: '' };
   }
 
@@ -143,7 +143,7 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
   }
 
   #node(parent: MergedNode, name: Name, found: Found): MergedNode | undefined {
-    const common = { links: [{ parent, name }], orphan: undefined } as const;
+    const link = { parent, name };
     switch (found.at) {
       case 'nowhere':
       case 'whiteout':
@@ -152,18 +152,18 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
         const { stat, origin, lower, data, saved } = found;
         const linkKey = origin?.key !== undefined && this.upper.index.has(origin.key) ? origin.key : undefined;
         const ino = lower === undefined ? origin?.ino : this.lower.stat(lower.node).ino;
-        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, bare: data !== undefined, saved, lower: (data ?? lower)?.node, lowerPath: lower?.path, ino, linkKey };
+        return { link, type: stat.mode & S_IFMT, upper: true, bare: data !== undefined, saved, lower: (data ?? lower)?.node, lowerPath: lower?.path, ino, linkKey };
       }
       case 'linked': {
         const stat = this.lower.stat(found.node);
-        return { ...common, links: [...common.links], type: stat.mode & S_IFMT, upper: true, bare: found.data !== undefined, saved: found.saved, lower: found.data?.node, lowerPath: undefined, ino: stat.ino, linkKey: found.key };
+        return { link, type: stat.mode & S_IFMT, upper: true, bare: found.data !== undefined, saved: found.saved, lower: found.data?.node, lowerPath: undefined, ino: stat.ino, linkKey: found.key };
       }
       case 'lower': {
         const stat = this.lower.stat(found.node);
         const type = stat.mode & S_IFMT;
         const linkKey = type !== S_IFDIR && stat.nlink > 1 && !this.upper.index.isEmpty ? LinkIndex.key(this.lower.identity(found.node)) : undefined;
         const lowerPath = type === S_IFDIR ? found.path : undefined;
-        return { ...common, links: [...common.links], type, upper: false, bare: false, saved: undefined, lower: found.node, lowerPath, ino: stat.ino, linkKey };
+        return { link, type, upper: false, bare: false, saved: undefined, lower: found.node, lowerPath, ino: stat.ino, linkKey };
       }
     }
   }
@@ -180,7 +180,7 @@ export class MergedLayer implements Layer<MergedNode>, Sides {
   #target(node: MergedNode): XattrTarget {
     const { index } = this.upper;
     if (node.linkKey !== undefined && index.has(node.linkKey)) return { directory: index.directory, name: node.linkKey };
-    const [link] = node.links;
+    const { link } = node;
     return link === undefined ? this.upper.root : { directory: this.#descriptors.get(link.parent), name: link.name };
   }
 }

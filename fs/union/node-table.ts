@@ -43,7 +43,9 @@ export class NodeTable {
 
   attach(node: Node, parent: Node, name: Name): void {
     (parent.children ??= new Map()).set(name, node);
-    node.links.push({ parent, name });
+    // Most files have one name, and an array that grows by push has room for sixteen more: 128 bytes a node.
+    if (node.links.length === 0) node.links = [{ parent, name }];
+    else node.links.push({ parent, name });
     node.removed = false;
   }
 

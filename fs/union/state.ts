@@ -11,9 +11,9 @@ import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer } from '../layer/layer.ts';
 import { forgetSaved, putBack, withSaved } from '../layer/file-marks.ts';
 import { removeMark } from '../layer/overlay-xattr.ts';
+import { DirectoryDescriptors } from '../layer/directory-descriptors.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { type DirectoryMarks, type UpperOptions, UpperTree } from '../layer/upper.ts';
-import { DirectoryDescriptors } from './directory-descriptors.ts';
 import { Handles } from './handles.ts';
 import type { Helpers } from './helpers.ts';
 import { perform, type Job } from './job.ts';
@@ -47,22 +47,24 @@ export class Union implements Sides {
   readonly options: UnionOptions;
   readonly table: NodeTable;
   readonly handles = new Handles();
-  readonly descriptors: DirectoryDescriptors;
+  /** Of directories in the upper: one operation asks for at most a handful, so they are good for it. */
+  readonly descriptors: DirectoryDescriptors<Node>;
   kernel: Kernel | undefined;
 
   constructor(options: UnionOptions) {
     this.options = options;
     this.lower = options.lower;
     this.upper = options.upper === undefined ? undefined : new UpperTree(options.upper.directory, options.upper.work, options.upper);
-    this.descriptors = new DirectoryDescriptors(this.upper?.root ?? -1, 256);
+    const root = this.upper?.root ?? -1;
+    this.descriptors = new DirectoryDescriptors((node) => node.orphan ?? node.links[0] ?? root, 256);
     this.table = new NodeTable((node) => this.#dropped(node));
-    const { root } = this.table;
-    root.upper = this.upper !== undefined;
-    root.lower = this.lower.root;
-    root.lowerPath = '';
+    const top = this.table.root;
+    top.upper = this.upper !== undefined;
+    top.lower = this.lower.root;
+    top.lowerPath = '';
     if (this.upper !== undefined) {
-      root.marks = this.upper.readMarks(this.upper.root);
-      if (root.marks.opaque) root.lower = root.lowerPath = undefined;
+      top.marks = this.upper.readMarks(root);
+      if (top.marks.opaque) top.lower = top.lowerPath = undefined;
     }
   }
 

@@ -38,6 +38,12 @@ export class UnionFs implements FileSystem {
     this.#union.close();
   }
 
+  /** What it keeps in memory: nodes the kernel knows or that lead to such, open files and directories. */
+  counts(): { nodes: number; files: number; directories: number } {
+    const { table, handles } = this.#union;
+    return { nodes: table.byId.size, files: handles.files.size, directories: handles.directories.size };
+  }
+
   /** Throws where an invariant doesn't hold: for tests. */
   check(): void {
     checkTable(this.#union.table);
