@@ -1,0 +1,3 @@
+import { testPrograms } from './on-mounts.ts';
+
+testPrograms({ lower: 'directories', passthrough: 'never' });
