@@ -1,22 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { close, openPath } from '../../fs/host/at.ts';
 import { AT_FDCWD, MNT_DETACH, O_DIRECTORY, O_PATH } from '../../fs/host/constants.ts';
-import { preadFull } from '../../fs/host/file.ts';
 import { clearUmask, mknodAt } from '../../fs/host/make.ts';
 import { mount, umount2 } from '../../fs/host/process.ts';
 import { setXattr } from '../../fs/host/xattr.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import type { StackNode } from '../../fs/layer/directory-stack.ts';
-import type { Name } from '../../fs/name.ts';
-import { joinName } from '../../fs/name.ts';
-import { isDirectory, S_IFCHR, S_IFLNK, S_IFMT, S_IFREG } from '../../fs/stat.ts';
-import { listTree, treeDifferences } from '../helpers/tree.ts';
+import { S_IFCHR } from '../../fs/stat.ts';
+import { content, paths, withStack } from './stacks.ts';
 
 const isRoot = process.geteuid?.() === 0;
 const needsRoot = isRoot ? false : 'needs root: trusted.* xattrs, devices or mounts';
@@ -55,72 +51,6 @@ function find(stack: DirectoryStack, at: string): StackNode | undefined {
   let node: StackNode | undefined = stack.root;
   for (const name of at.split('/').filter((part) => part !== '')) node = node && stack.lookup(node, name);
   return node;
-}
-
-function content(stack: DirectoryStack, node: StackNode): Buffer {
-  const fd = stack.open(node);
-  try {
-    const bytes = Buffer.alloc(stack.stat(node).size);
-    assert.equal(preadFull(fd, bytes, 0, bytes.length, 0), bytes.length);
-    return bytes;
-  } finally {
-    close(fd);
-  }
-}
-
-/** All paths but the root, checking on the way that lookup and stat agree with list. */
-function paths(stack: DirectoryStack): string[] {
-  const all: string[] = [];
-  const enter = (directory: StackNode, at: Name): void => {
-    for (const { name, node, ino, mode } of stack.list(directory)) {
-      const found = stack.lookup(directory, name) as StackNode;
-      const stat = stack.stat(found);
-      assert.equal(stat.ino, ino, `d_ino of ${name}`);
-      assert.equal(stat.mode & S_IFMT, mode & S_IFMT, `d_type of ${name}`);
-      assert.equal(stack.identity(found), stack.identity(node));
-      all.push(joinName(at, name) + (isDirectory(stat) ? '/' : ''));
-      if (isDirectory(stat)) enter(node, joinName(at, name));
-    }
-  };
-  enter(stack.root, '');
-  return all.sort();
-}
-
-function withStack<T>(directories: string[], use: (stack: DirectoryStack) => T, options = {}): T {
-  const stack = new DirectoryStack(directories, options);
-  try {
-    return use(stack);
-  } finally {
-    stack.close();
-  }
-}
-
-/** The tree in the spelling of `listTree`. */
-function listStack(stack: DirectoryStack): Map<string, string> {
-  const listing = new Map<string, string>();
-  const inodes = new Map<string, string>();
-  const enter = (node: StackNode, at: string): void => {
-    const stat = stack.stat(node);
-    const parts = [`${((stat.mode & S_IFMT) >> 12).toString(8)}:${(stat.mode & 0o7777).toString(8)}`, `${stat.uid}:${stat.gid}`,
-      `${stat.mtimeSec}.${String(stat.mtimeNsec).padStart(9, '0')}`];
-    if (!isDirectory(stat)) {
-      parts.push(`size ${stat.size}`, `rdev ${stat.rdevMajor}:${stat.rdevMinor}`, `nlink ${stat.nlink}`);
-      if (stat.nlink > 1) {
-        const key = stack.identity(node);
-        if (!inodes.has(key)) inodes.set(key, at);
-        parts.push(`inode of ${inodes.get(key)}`);
-      }
-    }
-    if ((stat.mode & S_IFMT) === S_IFLNK) parts.push(`-> ${stack.readlink(node)}`);
-    if ((stat.mode & S_IFMT) === S_IFREG) parts.push(createHash('sha256').update(content(stack, node)).digest('hex'));
-    for (const xattr of stack.listXattr(node).sort()) parts.push(`${xattr}=${stack.getXattr(node, xattr)?.toString('hex')}`);
-    listing.set(at === '' ? '.' : at, parts.join(' '));
-    if (!isDirectory(stat)) return;
-    const entries = stack.list(node).sort((left, right) => (left.name < right.name ? -1 : 1));
-    for (const entry of entries) enter(entry.node, joinName(at, entry.name));
-  };
-  enter(stack.root, '');
-  return listing;
 }
 
 test('the topmost file of a name is seen, directories of a name are merged', () => {
@@ -353,70 +283,4 @@ test('layers are given by descriptor too, which stays the caller\'s', () => {
   assert.equal(stack.origin(stack.root), top);
   stack.close();
   close(fd);
-});
-
-/** A repeatable stream of numbers below `limit`. */
-function randomly(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return Math.floor((state / 2 ** 32) * limit);
-  };
-}
-
-/** Changes a tree at random through a mount; what can't be done isn't. */
-function scramble(root: string, steps: number, random: (limit: number) => number): void {
-  const pick = (): string => path.join(root, ...Array.from({ length: 1 + random(3) }, () => `n${random(5)}`));
-  for (let step = 0; step < steps; step++) {
-    const [at, other] = [pick(), pick()];
-    try {
-      switch (random(9)) {
-        case 0: case 1: fs.mkdirSync(at, { recursive: true, mode: 0o700 + random(64) }); break;
-        case 2: fs.writeFileSync(at, `content ${step}`.repeat(1 + random(100))); break;
-        case 3: fs.rmSync(at, { recursive: true }); break;
-        case 4: case 5: fs.renameSync(at, other); break;
-        case 6: fs.chmodSync(at, 0o700 + random(64)); break;
-        case 7: fs.chownSync(at, random(5), random(5)); break;
-        default: fs.symlinkSync(`to ${step}`, at);
-      }
-    } catch {
-      // Taken, missing, not empty: another step will do.
-    }
-  }
-}
-
-test('layers that kernel overlayfs wrote at random, with redirects and metadata-only copies, read as overlayfs reads them', { skip: needsRoot }, (t) => {
-  const options = 'redirect_dir=on,metacopy=on,index=off';
-  for (let seed = 1; seed <= 12; seed++) {
-    const random = randomly(seed);
-    const set = path.join(base, `kernel${seed}`);
-    const at = (name: string): string => path.join(set, name);
-    for (const name of ['merged', 'work', 'l0']) fs.mkdirSync(at(name), { recursive: true });
-    scramble(at('l0'), 60, random);
-    const stack = [at('l0')];
-    for (let level = 1; level <= 4; level++) {
-      const upper = at(`l${level}`);
-      fs.mkdirSync(upper);
-      fs.mkdirSync(at(`work${level}`));
-      try {
-        mount('overlay', at('merged'), 'overlay', 0, `lowerdir=${stack.join(':')},upperdir=${upper},workdir=${at(`work${level}`)},${options}`);
-      } catch (error) {
-        return t.skip(`overlayfs can't be mounted here: ${(error as Error).message}`);
-      }
-      try {
-        scramble(at('merged'), 60, random);
-      } finally {
-        umount2(at('merged'), 0);
-      }
-      stack.unshift(upper);
-    }
-    mount('overlay', at('merged'), 'overlay', 1, `lowerdir=${stack.join(':')},redirect_dir=follow,metacopy=on`);
-    try {
-      const differences = treeDifferences(listTree(at('merged')), withStack(stack, listStack));
-      assert.deepEqual(differences, [], `seed ${seed}`);
-      withStack(stack, paths);
-    } finally {
-      umount2(at('merged'), 0);
-    }
-  }
 });

@@ -1,12 +1,10 @@
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import * as host from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
-import { nameFromText } from '../../fs/name.ts';
-import { MergedLayer } from '../../fs/union/merged-layer.ts';
 import { needsOverlayfs } from '../helpers/needs.ts';
-import { Driver, type DriverOptions, dumpDirectory, dumpLayer, type Scratch } from '../union/driver.ts';
+import { Driver, type DriverOptions, dumpDirectory, dumpMerged, type Scratch } from '../union/driver.ts';
 import { compare, type Kind, seeds, type Subject } from './compare.ts';
 import { DriverTree } from './driver-tree.ts';
 import type { Operation } from './operation.ts';
@@ -35,22 +33,12 @@ function inMemory(options: DriverOptions, overlayfs: boolean): Kind['make'] {
       },
       end: async () => {
         unmount();
-        return new Map([['by the merged layer', offline(lowers, scratch)], ...(overlayfs ? [['by kernel overlayfs', shownByOverlayfs(lowers, base)] as const] : [])]);
+        assert.deepEqual(host.readdirSync(join(scratch.work, 'work')), [], 'nothing is left in the work directory');
+        return new Map([['by the merged layer', dumpMerged(scratch, lowers)], ...(overlayfs ? [['by kernel overlayfs', shownByOverlayfs(lowers, base)] as const] : [])]);
       },
       close: async () => unmount(),
     };
   };
-}
-
-function offline(lowers: string[], { upper, work }: Scratch): string[] {
-  const lower = new DirectoryStack(lowers.map(nameFromText));
-  const merged = new MergedLayer({ lower, upper: { directory: nameFromText(upper), work: nameFromText(work) } });
-  try {
-    return dumpLayer(merged);
-  } finally {
-    merged.close();
-    lower.close();
-  }
 }
 
 function shownByOverlayfs(lowers: string[], base: string): string[] {

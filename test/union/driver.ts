@@ -284,8 +284,8 @@ export function dumpDirectory(path: string): string[] {
 }
 
 /** What the scratch shows without a mount. */
-export function dumpMerged(scratch: Scratch): string[] {
-  const lower = new DirectoryStack([nameFromText(scratch.lower)]);
+export function dumpMerged(scratch: Pick<Scratch, 'lower' | 'upper' | 'work'>, lowers: readonly string[] = [scratch.lower]): string[] {
+  const lower = new DirectoryStack(lowers.map(nameFromText));
   const merged = new MergedLayer({ lower, upper: { directory: nameFromText(scratch.upper), work: nameFromText(scratch.work) } });
   try {
     return dumpLayer(merged);
