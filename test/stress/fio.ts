@@ -34,23 +34,29 @@ const RUNS: Readonly<Record<string, Run>> = {
   },
 };
 
-/** MiB. */
+/** MiB: of what is written; of what a lower file has behind that. */
 const SIZE = 4;
+const REST = 1;
 
-const lowerFiles = Object.values(RUNS).flatMap(({ files }) => Object.keys(files).filter((file) => file.startsWith('lower-')));
+const isLower = (file: string): boolean => file.startsWith('lower-');
+const lowerFiles = Object.values(RUNS).flatMap(({ files }) => Object.keys(files).filter(isLower));
 
 function script({ unless = ':', how, files }: Run, again: boolean): Script {
   const jobs = Object.entries(files).filter(([file]) => !again || !file.includes('mixed')).map(([file, options]) => `--name=${file} --filename=${file} ${options}`);
   return `${unless}
-    log=$(fio --size=${SIZE}m --verify=crc32c --verify_fatal=1 ${again ? '--verify_only=1' : '--do_verify=1'} ${jobs.map((job) => `${job} ${how}`).join(' ')} 2>&1) || { echo "$log"; exit 1; }`;
+    log=$(fio --size=${SIZE}m --verify=crc32c --verify_fatal=1 ${again ? '--verify_only=1' : '--do_verify=1'} ${jobs.map((job) => `${job} ${how}`).join(' ')} 2>&1) || { echo "$log"; exit 1; }
+    for name in ${Object.keys(files).filter(isLower).join(' ')}; do [ $(tail -c +${(SIZE << 20) + 1} $name | tr -dc x | wc -c) = ${REST << 20} ]; [ $(stat -c %s $name) = ${(SIZE + REST) << 20} ]; done`;
 }
 
 const runs = Object.entries(RUNS);
 
 export const fio: Program = {
   needs: ['fio'],
-  layers: [`for name in ${lowerFiles.join(' ')}; do head -c ${SIZE}M /dev/zero | tr '\\0' x >$name; done`],
+  layers: [`for name in ${lowerFiles.join(' ')}; do head -c ${SIZE + REST}M /dev/zero | tr '\\0' x >$name; done`],
   steps: Object.fromEntries(runs.map(([engine, run]) => [`all that is written through ${engine} is read`, script(run, false)])),
-  again: Object.fromEntries(runs.map(([engine, run]) => [`all that was written through ${engine} is read when it is mounted again`, script(run, true)])),
+  again: {
+    'all that was written is read when it is mounted again': `pids=; ${runs.map(([, run]) => `(${script(run, true)}) & pids="$pids $!"`).join('\n')}
+      for pid in $pids; do wait $pid || [ $? = 77 ]; done`,
+  },
   plain: false,
 };

@@ -22,7 +22,6 @@ export const git: Program = {
     'branches are checked out, there and back': `git checkout -q side; ls; test ! -e b/file1; git checkout -q one; git checkout -q main; ${STATE}`,
     'a merge': `git merge -q -m merged side || { git status --porcelain; git checkout -q --ours . ; git add -A; git commit -q -m resolved; }; ${STATE}`,
     'a stash': `echo stashed >>a/file3; rm e/file4; git stash -q; git diff --stat; git stash show --stat; git stash pop -q; ${STATE}; git stash -q`,
-    'a rebase': `git checkout -q -b rebased one; echo x >x; git add x; git commit -q -m x; git rebase -q side; ${STATE}; git checkout -q main`,
     'clones, with hard links and without': `
       git clone -q . clone; git clone -q --no-hardlinks --bare . bare.git; git -C bare.git fsck --full --strict; cd clone; git fsck --full --strict; echo clone >clone; git add .; git commit -q -m clone
       git push -q origin HEAD:pushed; cd ..; git log --format=%s -1 pushed`,

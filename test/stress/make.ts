@@ -33,8 +33,7 @@ END
     make -j2`, 'mkdir include; echo >include/unused.h'],
   steps: {
     'what was built in the layer is up to date': 'make -q; ./app',
-    'a touched header: only what depends on it is built': `sleep 0.02; touch include/part2.h; ${BUILD}; make -q`,
-    'a changed source': `sleep 0.02; sed -i 's/PART + /2 * PART + /' part3/part.c; ${BUILD}; make -q`,
+    'a touched header and a changed source: only what depends on them is built': `sleep 0.02; touch include/part2.h; sed -i 's/PART + /2 * PART + /' part3/part.c; ${BUILD}; make -q`,
     'a header that all depend on': `sleep 0.02; echo '/* */' >>include/base.h; ${BUILD}; make -q`,
     'all anew, and nothing the second time': `make -s clean; ${BUILD}; make -q`,
   },
