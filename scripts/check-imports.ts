@@ -23,6 +23,8 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/control': ['fs', 'src/errors.ts', 'src/log.ts'],
   'src/mount': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store'],
   'src/graph': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/archive', 'src/changes', 'src/mount'],
+  'src/plugin': ['fs', 'src/errors.ts', 'src/log.ts'],
+  'src/docker': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/mount', 'src/graph', 'src/plugin'],
   'src/cli': ['fs', 'src'],
   'src/index.ts': ['fs', 'src'],
 };

@@ -12,6 +12,12 @@ const STAT: Stat = {
 /** A tree of one empty directory: what a container without an image stands on. */
 export class EmptyLayer implements Layer<'root'> {
   readonly root = 'root' as const;
+  readonly #stat: Stat;
+
+  /** `times`: of its root; the epoch unless told. */
+  constructor(times: Partial<Pick<Stat, 'mtimeSec' | 'mtimeNsec'>> = {}) {
+    this.#stat = { ...STAT, mtimeSec: times.mtimeSec ?? 0, mtimeNsec: times.mtimeNsec ?? 0 };
+  }
 
   lookup(): undefined {
     return undefined;
@@ -22,7 +28,7 @@ export class EmptyLayer implements Layer<'root'> {
   }
 
   stat(): Stat {
-    return { ...STAT };
+    return { ...this.#stat };
   }
 
   identity(): string {

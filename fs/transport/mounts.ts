@@ -47,3 +47,13 @@ export function isStaleMount(path: Name): boolean {
     return hasCode(error, 'ENOTCONN', 'ECONNABORTED');
   }
 }
+
+/** The mount a path lies on: the topmost of those with the longest mount point above it. */
+export function findMountOf(path: Name): MountInfo | undefined {
+  let best: MountInfo | undefined;
+  for (const mount of parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo')))) {
+    const above = mount.target === '/' || path === mount.target || path.startsWith(`${mount.target}/`);
+    if (above && mount.target.length >= (best?.target.length ?? 0)) best = mount;
+  }
+  return best;
+}

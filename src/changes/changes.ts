@@ -28,18 +28,25 @@ interface Pair<A, B> {
  * What leads from one tree to another, sorted by path with parents first. The directories above a change are changes too, as layer archives want them. Where one name of
  * a file with several names changed, all its names are listed: an archive needs them to say that they are one file. Without `before` everything is 'added'.
  */
-export function treeChanges<A, B>(before: Layer<A> | undefined, after: Layer<B>): TreeChange<B>[] {
-  return new Comparison(before, after).run();
+export function treeChanges<A, B>(before: Layer<A> | undefined, after: Layer<B>, options: ChangesOptions = {}): TreeChange<B>[] {
+  return new Comparison(before, after, options).run();
+}
+
+export interface ChangesOptions {
+  /** Whether a directory is changed where only its modification time is; true unless told. Docker doesn't tell people of those. */
+  directoryTimes?: boolean;
 }
 
 class Comparison<A, B> {
+  readonly #options: ChangesOptions;
   readonly #before: Layer<A> | undefined;
   readonly #after: Layer<B>;
   readonly #changes: TreeChange<B>[] = [];
   /** The names of each inode that has several, by identity. */
   readonly #linked = new Map<string, Pair<A, B>[]>();
 
-  constructor(before: Layer<A> | undefined, after: Layer<B>) {
+  constructor(before: Layer<A> | undefined, after: Layer<B>, options: ChangesOptions) {
+    this.#options = options;
     this.#before = before;
     this.#after = after;
   }
@@ -58,7 +65,7 @@ class Comparison<A, B> {
 
   #compare(pair: Pair<A, B>): void {
     if (pair.before === undefined || this.#before === undefined) this.#list(pair);
-    else if (differs({ layer: this.#before, node: pair.before, stat: this.#before.stat(pair.before) }, { layer: this.#after, node: pair.after, stat: pair.stat })) this.#list(pair);
+    else if (differs({ layer: this.#before, node: pair.before, stat: this.#before.stat(pair.before) }, { layer: this.#after, node: pair.after, stat: pair.stat }, this.#options)) this.#list(pair);
     if (pair.stat.nlink > 1 && !isDirectory(pair.stat)) {
       const identity = this.#after.identity(pair.after);
       const names = this.#linked.get(identity);

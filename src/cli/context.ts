@@ -1,4 +1,5 @@
 import type { Io } from '../control/io.ts';
+import type { Logger } from '../log.ts';
 import type { Mounter } from '../mount/mounter.ts';
 import type { Store } from '../store/store.ts';
 
@@ -30,8 +31,8 @@ export interface Context {
   readonly socket: string;
   /** Resolves when no mount is left and no command runs. */
   idle(): Promise<void>;
-  /** Starts to serve other processes' commands from here on, as long as there are mounts. */
-  serve(): Promise<void>;
+  /** Starts to serve other processes' commands from here on, as long as there are mounts; the log it writes. */
+  serve(): Promise<Logger>;
   /** The exit code the command ends with; 0 unless set. */
   exitCode: number;
 }

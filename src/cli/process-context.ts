@@ -58,14 +58,15 @@ export class ProcessContext implements Context {
     }
   }
 
-  async serve(): Promise<void> {
-    if (this.#server !== undefined) return;
+  async serve(): Promise<Logger> {
+    if (this.#log !== undefined) return this.#log;
     const store = await this.store({ create: true });
-    this.#log = fileLogger(join(this.root, 'ufs.log'));
+    const log = (this.#log = fileLogger(join(this.root, 'ufs.log')));
     const server = new ControlServer(this.socket, (argv, io) => this.#runForClient(argv, io));
     await server.listen();
     this.#server = server;
-    this.#log.info({ store: store.uuid }, 'serving');
+    log.info({ store: store.uuid }, 'serving');
+    return log;
   }
 
   async #runForClient(argv: string[], io: Io): Promise<number> {
@@ -81,7 +82,7 @@ export class ProcessContext implements Context {
       },
       setRoot: () => {},
       store: () => owner.store(),
-      serve: async () => {},
+      serve: () => owner.serve(),
       idle: async () => {},
     };
     return await this.#execute(argv, context);

@@ -10,6 +10,7 @@ import { imageCommands } from './commands/images.ts';
 import { inspectCommands } from './commands/inspect.ts';
 import { mountCommands } from './commands/mount.ts';
 import { removeCommands } from './commands/remove.ts';
+import { serveCommand } from './commands/serve.ts';
 import type { Context } from './context.ts';
 
 /** The store of who says nothing else. Root of a user namespace is an ordinary user, inside and out. */
@@ -30,7 +31,7 @@ export function buildProgram(context: Context): Command {
     .exitOverride()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, diffCommands, inspectCommands, removeCommands, checkCommand]) register(program, context);
+  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand]) register(program, context);
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   return program;
 }

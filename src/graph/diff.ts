@@ -37,11 +37,15 @@ export interface ArchiveOptions {
 export async function* changesArchive(store: Store, subject: Subject, options: ArchiveOptions & { whole?: boolean } = {}): AsyncGenerator<Buffer> {
   const trees = openTrees(store, subject);
   try {
-    const changes = treeChanges(options.whole === true ? undefined : trees.before, trees.after);
-    yield* packLayer(packEntries(trees.after, changes), { nanoseconds: true, ...(options.skipped === undefined ? {} : { skipped: options.skipped }) });
+    yield* archiveOf(options.whole === true ? undefined : trees.before, trees.after, options);
   } finally {
     trees.close();
   }
+}
+
+/** What leads from one tree to another (without one: all of it) as a layer archive; the trees stay the caller's. Two equal pairs give the same bytes. */
+export async function* archiveOf(before: Layer | undefined, after: Layer, { skipped }: ArchiveOptions = {}): AsyncGenerator<Buffer> {
+  yield* packLayer(packEntries(after, treeChanges(before, after)), { nanoseconds: true, ...(skipped === undefined ? {} : { skipped }) });
 }
 
 function* packEntries(layer: Layer, changes: readonly TreeChange<unknown>[]): Generator<PackEntry> {

@@ -1,8 +1,9 @@
 import { hasCode } from '../../fs/errno.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
-import { nameFromText } from '../../fs/name.ts';
+import { nameFromText, type Name } from '../../fs/name.ts';
 import { MergedLayer } from '../../fs/union/merged-layer.ts';
+import { stackUppers } from '../../fs/union/stack-uppers.ts';
 import { imageNameCandidates, tryFullImageName } from '../archive/image-name.ts';
 import { UfsError } from '../errors.ts';
 import type { LayerId } from '../store/layer-id.ts';
@@ -71,7 +72,29 @@ export function openTrees(store: Store, subject: Subject): OpenTrees {
 }
 
 function openContainer(store: Store, container: Container): OpenTrees {
-  const before = (container.parent === undefined ? new EmptyLayer() : store.openLayer(container.parent)) as Layer;
-  const after = new MergedLayer({ lower: before, upper: { directory: nameFromText(container.diff), work: nameFromText(container.work) } });
-  return { before, after: after as Layer, close: () => { after.close(); before.close(); } };
+  const before = openBelow(store, container);
+  try {
+    const after = new MergedLayer({ lower: before, upper: upperOf(container) });
+    return { before, after: after as Layer, close: () => { after.close(); before.close(); } };
+  } catch (error) {
+    before.close();
+    throw error;
+  }
+}
+
+/** All that a container stands on. */
+function openBelow(store: Store, container: Container): Layer {
+  const { layer, containers } = store.below(container);
+  return stackUppers((layer === undefined ? new EmptyLayer() : store.openLayer(layer)) as Layer, containers.map(upperOf));
+}
+
+/** Where what a container changes is. */
+export function upperOf({ diff, work }: Container): { directory: Name; work: Name } {
+  return { directory: nameFromText(diff), work: nameFromText(work) };
+}
+
+/** A container as a whole: what its mount shows. The caller closes it. */
+export function openWhole(store: Store, container: Container): Layer {
+  if (container.sealed !== undefined) return store.openLayer(container.sealed) as Layer;
+  return stackUppers(openBelow(store, container), [upperOf(container)]);
 }

@@ -4,13 +4,14 @@ import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import type { Helpers } from '../../fs/union/helpers.ts';
+import { stackUppers } from '../../fs/union/stack-uppers.ts';
 import { UnionFs } from '../../fs/union/union-fs.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { MountSpec } from './spec.ts';
 
 /** The file system a mount is to show. `close` what is below it when it has been destroyed. `store`: whether this process has the store open. */
 export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: UnionFs; close: () => void }> {
-  const lower = await openLower(spec, store);
+  const lower = stackUppers(await openLower(spec, store), spec.between ?? []);
   try {
     const fileSystem = await whenFree(() => new UnionFs({
       lower, helpers, passthrough: spec.passthrough,

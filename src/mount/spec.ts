@@ -7,6 +7,8 @@ export interface MountSpec {
   target: Name;
   /** `data`: directories that only metadata-only copies have their data in. */
   lower: { kind: 'directories'; paths: readonly Name[]; data?: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
+  /** Uppers that aren't written to any more, on the lower and below the upper, bottom first. */
+  between?: readonly { directory: Name; work: Name }[];
   /** Absent: a read-only mount. */
   upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   passthrough: PassthroughMode;

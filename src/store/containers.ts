@@ -1,12 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { statAt } from '../../fs/host/at.ts';
 import { utimensAt } from '../../fs/host/attributes.ts';
 import { AT_FDCWD } from '../../fs/host/constants.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
-import { makeDirectory } from './durable.ts';
+import { makeDirectory, replaceFile } from './durable.ts';
 import { checkContainerId, type LayerId } from './layer-id.ts';
+import { encodeManifest } from './manifest.ts';
+import { manifestPath } from './paths.ts';
 import type { ContainerRecord, Labels } from './records.ts';
 import { discard } from './removal.ts';
 import { treeOf, type StoreState } from './state.ts';
@@ -17,6 +20,8 @@ export interface NewContainer {
   id?: string;
   name?: string;
   parent?: LayerId;
+  /** The container it is to stand on, instead of on a layer. */
+  on?: string;
   /** Id of the image `parent` is the top layer of. */
   image?: string;
   labels?: Labels;
@@ -43,14 +48,15 @@ export async function createContainer(state: StoreState, options: NewContainer):
       if (taken.id === id) throw new UfsError('UFS_CONTAINER_EXISTS', `Cannot create container "${id}": there is one of that id`);
       if (name !== undefined && taken.name === name) throw new UfsError('UFS_CONTAINER_EXISTS', `Cannot create container "${name}": there is one of that name`);
     }
+    const below = options.on === undefined ? undefined : state.table.findContainer(options.on);
     const parent = parentLayer(state, options.parent);
     const number = state.nextNumber++;
-    const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, image, created: new Date().toISOString(), labels };
+    const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, ...(below === undefined ? {} : { on: below.id }), image, created: new Date().toISOString(), labels };
     const staged = state.paths.staged(number);
     makeDirectory(staged);
     try {
       makeDirectory(join(staged, 'work'));
-      makeUpper(join(staged, 'diff'), parent && treeOf(parent, state.reader).root);
+      makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : attributesOf(withPaths(state, below).diff));
       await publish(state, staged, record, []);
     } catch (error) {
       if (existsSync(staged)) renameSync(staged, state.paths.trashed(number));
@@ -58,6 +64,11 @@ export async function createContainer(state: StoreState, options: NewContainer):
     }
     return withPaths(state, record);
   });
+}
+
+/** What a directory of the host is, as an entry says it. */
+function attributesOf(path: string): { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } {
+  return statAt(AT_FDCWD, nameFromText(path));
 }
 
 /** The upper's own directory shows as the root of what is mounted, so it looks like the root below it as far as our rights go. */
@@ -78,6 +89,43 @@ function makeUpper(path: string, root: { mode: number; uid: number; gid: number;
 
 export async function removeContainer(state: StoreState, idOrName: string): Promise<void> {
   await state.serially(async () => {
-    await discard(state, [state.table.findContainer(idOrName)]);
+    const record = state.table.findContainer(idOrName);
+    const above = state.table.containers().find(({ on }) => on === record.id);
+    if (above !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove container "${record.name ?? record.id}": container "${above.name ?? above.id}" stands on it`);
+    await discard(state, [record]);
+  });
+}
+
+/** What a container stands on: a layer (or nothing), and the containers on that, bottom first. */
+export function belowContainer(state: StoreState, record: ContainerRecord): { layer: LayerId | undefined; containers: Container[] } {
+  const containers: Container[] = [];
+  let bottom = record;
+  while (bottom.on !== undefined) {
+    bottom = state.table.findContainer(bottom.on);
+    containers.unshift(withPaths(state, bottom));
+  }
+  return { layer: bottom.parent, containers };
+}
+
+/**
+ * Notes the layer that was made of a container. Where nothing stands on the container itself it needs its own files no more: they are removed, and it stands on that
+ * layer.
+ */
+export async function sealContainer(state: StoreState, id: string, layer: LayerId): Promise<void> {
+  await state.serially(async () => {
+    const record = state.table.findContainer(id);
+    const { on, ...rest } = record;
+    const used = state.table.containers().some((other) => other.on === record.id);
+    const sealed: ContainerRecord = used ? { ...record, sealed: layer } : { ...rest, parent: layer, sealed: layer };
+    const directory = state.paths.layer(record.number);
+    const aside = join(state.paths.staging, `manifest-${record.number}`);
+    rmSync(aside, { force: true });
+    replaceFile(manifestPath(directory), encodeManifest(sealed), aside);
+    state.table.add(sealed);
+    if (used) return;
+    for (const name of ['diff', 'work']) {
+      renameSync(join(directory, name), state.paths.trashed(`${name}-${record.number}`));
+      mkdirSync(join(directory, name), 0o755);
+    }
   });
 }

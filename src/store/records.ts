@@ -28,13 +28,17 @@ export interface LayerRecord {
   labels: Labels;
 }
 
-/** A writable layer on top of an applied one (or of nothing). */
+/** A writable layer on top of an applied one, of another container, or of nothing. */
 export interface ContainerRecord {
   kind: 'container';
   number: number;
   id: string;
   name?: string;
   parent?: LayerId;
+  /** The id of the container it stands on, instead of on a layer. That one isn't written to any more. */
+  on?: string;
+  /** The layer that was made of it: all of it, with what it stands on. It isn't written to any more. */
+  sealed?: LayerId;
   /** The id of the image it was made from, for people. */
   image?: string;
   created: string;

@@ -15,7 +15,7 @@ import type { ObjectKey } from '../tree/entry.ts';
 export function usedBy(state: StoreState, id: LayerId): string | undefined {
   const image = state.images.all().find(({ layers }) => layers.includes(id));
   if (image !== undefined) return `image ${image.names[0] ?? shortId(image.id)}`;
-  const container = state.table.containers().find(({ parent }) => parent === id);
+  const container = state.table.containers().find(({ parent, sealed }) => parent === id || sealed === id);
   if (container !== undefined) return `container ${container.name ?? shortId(container.id)}`;
   const child = state.table.layers().find(({ parent }) => parent === id);
   if (child !== undefined) return `layer ${shortId(child.id)}, which is on top of it`;
@@ -42,7 +42,7 @@ export interface GcResult {
 export async function collectGarbage(state: StoreState, keep: readonly LayerId[] = []): Promise<GcResult> {
   return await state.serially(async () => {
     const roots = [
-      ...keep, ...state.uses.keys(), ...state.images.all().flatMap(({ layers }) => layers), ...state.table.containers().flatMap(({ parent }) => parent ?? []),
+      ...keep, ...state.uses.keys(), ...state.images.all().flatMap(({ layers }) => layers), ...state.table.containers().flatMap(({ parent, sealed }) => [parent, sealed].filter((id) => id !== undefined)),
     ];
     const needed = new Set<LayerId>();
     for (const root of roots) {

@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
 import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
-import { createContainer, removeContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { belowContainer, createContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
 import { LayerContent } from './content.ts';
 import { checkImageLayers, type NewImage } from './image-table.ts';
 import { IndexedLayer } from './indexed-layer.ts';
@@ -139,6 +139,17 @@ export class Store {
   /** By id, name, or 4 or more first characters of the id. UFS_CONTAINER_NOT_FOUND, UFS_AMBIGUOUS. */
   findContainer(idOrName: string): Container {
     return withPaths(this.#state, this.#state.table.findContainer(idOrName));
+  }
+
+  /** What a container stands on: a layer (or nothing), and the containers on that, bottom first. */
+  below(container: Container): { layer: LayerId | undefined; containers: Container[] } {
+    return belowContainer(this.#state, container);
+  }
+
+  /** Notes that a layer was made of a container, which isn't to be written to any more. */
+  async sealContainer(id: string, layer: LayerId): Promise<Container> {
+    await sealContainer(this.#state, id, layer);
+    return this.findContainer(id);
   }
 
   async removeContainer(idOrName: string): Promise<void> {

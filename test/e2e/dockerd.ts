@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readFileSync, statfsSync } from 'node:fs';
-import { type Bench, mountsBelow } from '../helpers/cli.ts';
+import { type Bench, mountsBelow, type Result } from '../helpers/cli.ts';
 import { needsOverlayfs } from '../helpers/needs.ts';
 import { engineImage, type EngineImage } from './sample-image.ts';
 import { succeeded } from './podman.ts';
@@ -17,6 +17,9 @@ export class Dockerd {
   readonly #daemon: ChildProcess;
   readonly #ended: Promise<void>;
 
+  /** Which builder `docker build` uses. */
+  buildKit = false;
+
   private constructor(bench: Bench, directory: string, daemon: ChildProcess) {
     this.#bench = bench;
     this.#directory = directory;
@@ -25,14 +28,14 @@ export class Dockerd {
   }
 
   /** Starts it and waits until it answers; fails with its log where it doesn't. */
-  static async start(bench: Bench, name: string): Promise<Dockerd> {
+  static async start(bench: Bench, name: string, options: { driver?: string; flags?: string[] } = {}): Promise<Dockerd> {
     const directory = bench.path(name);
     bench.sh(`mkdir -p ${directory}/config`);
-    const driver = needsOverlayfs !== false || statfsSync(directory).type === OVERLAYFS ? 'vfs' : 'overlay2';
+    const driver = options.driver ?? (needsOverlayfs !== false || statfsSync(directory).type === OVERLAYFS ? 'vfs' : 'overlay2');
     const log = openSync(`${directory}/log`, 'w');
     const daemon = spawn(DOCKERD, [
       '-s', driver, '--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '-H', `unix://${directory}/socket`, '--pidfile', `${directory}/pid`,
-      '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false', '--bridge=none',
+      '--iptables=false', '--ip6tables=false', '--ip-forward=false', '--ip-masq=false', '--bridge=none', ...(options.flags ?? []),
     ], { stdio: ['ignore', log, log] });
     closeSync(log);
     const dockerd = new Dockerd(bench, directory, daemon);
@@ -47,7 +50,12 @@ export class Dockerd {
 
   /** Runs docker, which must succeed; its output. */
   docker(...argv: string[]): string {
-    return succeeded(this.#bench.run('env', ['DOCKER_BUILDKIT=0', `DOCKER_CONFIG=${this.#directory}/config`, DOCKER, '-H', `unix://${this.#directory}/socket`, ...argv]), `docker ${argv.join(' ')}`);
+    return succeeded(this.try(...argv), `docker ${argv.join(' ')}`);
+  }
+
+  /** Runs docker; whatever its exit code. */
+  try(...argv: string[]): Result {
+    return this.#bench.run('env', [`DOCKER_BUILDKIT=${this.buildKit ? 1 : 0}`, `DOCKER_CONFIG=${this.#directory}/config`, DOCKER, '-H', `unix://${this.#directory}/socket`, ...argv]);
   }
 
   image(name: string): EngineImage {

@@ -5,20 +5,12 @@ import { Bench } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
 import { treeDifferences, type TreeListing } from '../helpers/tree.ts';
 import { Dockerd, DOCKERD } from './dockerd.ts';
-import { checkLoads, imageTree, mountedTree, SAYS, writeContext, type EngineImage, type ExpectedImage } from './sample-image.ts';
+import { checkLoads, exported, imageTree, mountedTree, SAYS, writeContext, type EngineImage, type ExpectedImage } from './sample-image.ts';
 
 const NAME = 'docker.io/library/sample:1';
 const OTHER_NAMES = ['docker.io/library/sample:2', 'registry.example/team/sample:3'];
 const CHILD = 'docker.io/team/child:latest';
 const IMPORTED = 'docker.io/library/imported:latest';
-
-/** What docker puts into every container it makes, and the folders it does that in. */
-const DOCKERS_OWN = /^(\.dockerenv|dev(\/.*)?|etc|etc\/(hostname|hosts|mtab|resolv\.conf)|proc|sys|proc\/.*|sys\/.*)$/;
-
-/** What `docker export` tells of a tree: whole seconds, and no user xattrs. */
-function exported(tree: TreeListing): TreeListing {
-  return new Map([...tree].filter(([path]) => !DOCKERS_OWN.test(path)).map(([path, text]) => [path, text.replace(/\.\d{9}/, '').replaceAll(/ user\.\S+/g, '')]));
-}
 
 describe('docker', { skip: needsRootAndFuse || (existsSync(DOCKERD) ? false : `needs ${DOCKERD}`) }, () => {
   let bench: Bench;

@@ -64,6 +64,14 @@ export function imageTree(path: string): TreeListing {
   return new Map([...listing].map(([at, text]) => [at, text.replace(linked, (_, first: string) => (names.get(first) === 1 ? ' nlink 1' : ` nlink ${names.get(first)} inode of ${first}`))]));
 }
 
+/** What docker puts into every container it makes, and the folders it does that in. */
+const DOCKERS_OWN = /^(\.dockerenv|dev(\/.*)?|etc|etc\/(hostname|hosts|mtab|resolv\.conf)|proc|sys|proc\/.*|sys\/.*)$/;
+
+/** What `docker export` tells of a tree: whole seconds, and no user xattrs. */
+export function exported(tree: TreeListing): TreeListing {
+  return new Map([...tree].filter(([path]) => !DOCKERS_OWN.test(path)).map(([path, text]) => [path, text.replace(/\.\d{9}/, '').replaceAll(/ user\.\S+/g, '')]));
+}
+
 export interface ExpectedImage {
   names: string[];
   image: EngineImage;

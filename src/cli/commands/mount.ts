@@ -32,10 +32,8 @@ interface MountFlags {
   allowOther?: boolean;
 }
 
-/** mount, umount, serve. */
+/** mount, umount. */
 export function mountCommands(program: Command, context: Context): void {
-  const { io } = context;
-
   program.command('mount')
     .description('Mount an image (in a new container), a container, or directories, and serve the mount until it is unmounted or Ctrl-C comes.')
     .usage('[options] <image|container> <directory>\n       ufs mount [options] -o lowerdir=A:B:C[,upperdir=U,workdir=W] <directory>')
@@ -59,16 +57,6 @@ export function mountCommands(program: Command, context: Context): void {
     .option('--lazy', 'although it is in use: it goes when nobody uses it any more')
     .action(async (words: string[], flags: { lazy?: boolean }) => {
       await forEachSubject(context, words, (word) => unmountOne(context, word, flags.lazy === true));
-    });
-
-  program.command('serve')
-    .description('Serve the store until a signal comes: its mounts, and other commands meanwhile. Not needed before mount, which sees to it.')
-    .option('--until-unmounted', 'end when its last mount is gone')
-    .action(async (flags: { untilUnmounted?: boolean }) => {
-      if (context.serving) throw new UfsError('UFS_STORE_IN_USE', 'Cannot serve the store: it is being served already');
-      await context.serve();
-      sayReady();
-      await Promise.race([aborted(io.signal), ...(flags.untilUnmounted === true ? [context.idle()] : [])]);
     });
 }
 
@@ -221,8 +209,4 @@ function mountPoint(context: Context, word: string): string {
   } catch {
     return path;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done())));
 }

@@ -1,0 +1,121 @@
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { nameToBytes } from '../../fs/name.ts';
+import { UfsError } from '../errors.ts';
+import { GraphLayers } from '../graph/layers.ts';
+import { CountedMounts } from '../graph/mounts.ts';
+import type { Mounter } from '../mount/mounter.ts';
+import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
+import { replaceFile } from '../store/durable.ts';
+import type { Store } from '../store/store.ts';
+import { statusRows } from './status.ts';
+
+export interface StoreDriverOptions {
+  store: Store;
+  mounter: Mounter;
+  /** Where mounts are made: not below dockerd's data root, which hides and detaches what is mounted there. */
+  mountDirectory: string;
+  log: (message: string) => void;
+}
+
+/** Docker's graph driver over a store. What Docker said at its start is kept in the store, for after a restart of this process Docker doesn't say it again. */
+export class StoreDriver implements GraphDriver {
+  readonly #store: Store;
+  readonly #mounts: CountedMounts;
+  readonly #layers: GraphLayers;
+  readonly #stateFile: string;
+  #told: InitOptions | undefined;
+
+  constructor({ store, mounter, mountDirectory, log }: StoreDriverOptions) {
+    this.#store = store;
+    this.#mounts = new CountedMounts({ directory: mountDirectory, mounter, log });
+    this.#layers = new GraphLayers({ store, mounts: this.#mounts, engine: 'docker' });
+    this.#stateFile = join(store.root, 'docker.json');
+    if (existsSync(this.#stateFile)) this.#told = JSON.parse(readFileSync(this.#stateFile, 'utf8')) as InitOptions;
+  }
+
+  async init(options: InitOptions): Promise<void> {
+    for (const option of options.options) throw new UfsError('UFS_USAGE', `Unknown option ${option.split('=')[0]}`);
+    if (options.uidMaps.length > 0 || options.gidMaps.length > 0) throw new UfsError('UFS_USAGE', 'Cannot start: ids can\'t be mapped yet (--userns-remap)');
+    if (this.#told !== undefined && this.#told.home !== options.home && this.#mounts.size > 0) {
+      throw new UfsError('UFS_STORE_IN_USE', `Cannot serve the daemon of ${options.home}: that of ${this.#told.home} has ${this.#mounts.size} layers mounted; a daemon needs a store of its own`);
+    }
+    const aside = `${this.#stateFile}.new`;
+    rmSync(aside, { force: true });
+    replaceFile(this.#stateFile, `${JSON.stringify(options)}\n`, aside);
+    this.#told = options;
+  }
+
+  capabilities(): { reproducesExactDiffs: boolean } {
+    return { reproducesExactDiffs: true };
+  }
+
+  async create(id: string, options: CreateOptions): Promise<void> {
+    if (Object.keys(options.storageOptions).includes('size')) throw new UfsError('UFS_USAGE', '--storage-opt size is only supported for ReadWrite Layers');
+    await this.#create(id, 'image', options);
+  }
+
+  async createReadWrite(id: string, options: CreateOptions): Promise<void> {
+    await this.#create(id, 'container', options);
+  }
+
+  async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
+    for (const key of Object.keys(storageOptions)) throw new UfsError('UFS_USAGE', `Unknown option ${key}`);
+    await this.#layers.create(id, { kind, parent });
+  }
+
+  async remove(id: string): Promise<void> {
+    await this.#layers.remove(id);
+  }
+
+  async get(id: string): Promise<string> {
+    return await this.#layers.get(id);
+  }
+
+  async put(id: string): Promise<void> {
+    await this.#layers.put(id);
+  }
+
+  async exists(id: string): Promise<boolean> {
+    return this.#layers.has(id);
+  }
+
+  async status(): Promise<[string, string][]> {
+    return await statusRows(this.#store, { layers: this.#layers.ids().length, mounts: this.#mounts.size });
+  }
+
+  async metadata(id: string): Promise<Record<string, string>> {
+    const container = this.#layers.find(id);
+    const mounted = this.#mounts.mountOf(id)?.spec.target;
+    return {
+      UpperDir: container.diff, WorkDir: container.work, LowerDir: this.#layers.ancestors(id).join(':'),
+      ...(mounted === undefined ? {} : { MergedDir: mounted }),
+    };
+  }
+
+  async cleanup(): Promise<void> {
+    await this.#mounts.close();
+  }
+
+  async diff(id: string, parent: string | undefined): Promise<AsyncIterable<Buffer>> {
+    return await this.#layers.diff(id, parent);
+  }
+
+  async changes(id: string, parent: string | undefined): Promise<{ path: Buffer; kind: ChangeKind }[]> {
+    return this.#layers.changes(id, parent).map(({ path, kind }) => ({ path: nameToBytes(`/${path}`), kind }));
+  }
+
+  async applyDiff(id: string, parent: string | undefined, archive: AsyncIterable<Buffer>): Promise<number> {
+    if (parent !== this.#layers.parentOf(id)) throw new UfsError('UFS_USAGE', `Cannot apply an archive to layer "${id}": it doesn't stand on "${parent ?? ''}"`);
+    return (await this.#layers.apply(id, archive)).size;
+  }
+
+  async diffSize(id: string, parent: string | undefined): Promise<number> {
+    return this.#layers.size(id, parent);
+  }
+
+  /** Unmounts all. */
+  async close(): Promise<void> {
+    await this.#mounts.close();
+  }
+}

@@ -1,0 +1,238 @@
+import { UfsError } from '../errors.ts';
+import { treeChanges } from '../changes/changes.ts';
+import { changesSize } from '../changes/size.ts';
+import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
+import type { Layer } from '../../fs/layer/layer.ts';
+import type { Name } from '../../fs/name.ts';
+import type { MountSpec } from '../mount/spec.ts';
+import type { Container } from '../store/containers.ts';
+import type { LayerId } from '../store/layer-id.ts';
+import type { LayerRecord } from '../store/records.ts';
+import type { Store } from '../store/store.ts';
+import { applyLayer, type Work } from './apply.ts';
+import { archiveOf } from './diff.ts';
+import { layerArchive } from './images.ts';
+import { KeyedLocks } from './keyed-locks.ts';
+import type { CountedMounts } from './mounts.ts';
+import { openWhole, upperOf } from './trees.ts';
+
+/** What a layer's label says it is: one of an image to be, or a container's. */
+const KIND = 'ufs.graph.kind';
+const PARENT = 'ufs.graph.parent';
+
+export interface NewGraphLayer {
+  kind: 'image' | 'container';
+  parent?: string | undefined;
+}
+
+/**
+ * Layers as an engine knows them, each by an id the engine chose, on a layer of the same engine. All are containers of the store, whose ids begin with the
+ * engine's name. One is filled by an archive, once, or written to through its mount; what it holds becomes a layer of the store when that is needed (`sealed`); that one may be shared with others
+ * that have the same content. What another layer stands on, or what was sealed, is never written to again.
+ */
+export class GraphLayers {
+  readonly #store: Store;
+  readonly #mounts: CountedMounts;
+  readonly #engine: string;
+  readonly #locks = new KeyedLocks();
+
+  constructor(options: { store: Store; mounts: CountedMounts; engine: string }) {
+    this.#store = options.store;
+    this.#mounts = options.mounts;
+    this.#engine = options.engine;
+  }
+
+  /** Ids of all layers. */
+  ids(): string[] {
+    return this.#store.containers().flatMap(({ id }) => (id.startsWith(`${this.#engine}:`) ? id.slice(this.#engine.length + 1) : []));
+  }
+
+  has(id: string): boolean {
+    return this.#store.containers().some((container) => container.id === this.#key(id));
+  }
+
+  /** UFS_LAYER_NOT_FOUND. */
+  find(id: string): Container {
+    const found = this.#store.containers().find((container) => container.id === this.#key(id));
+    if (found === undefined) throw new UfsError('UFS_LAYER_NOT_FOUND', `Cannot find layer "${id}"`);
+    return found;
+  }
+
+  parentOf(id: string): string | undefined {
+    return this.find(id).labels[PARENT];
+  }
+
+  /** Those it stands on, the nearest first. */
+  ancestors(id: string): string[] {
+    const ancestors: string[] = [];
+    for (let next = this.parentOf(id); next !== undefined; next = this.parentOf(next)) ancestors.push(next);
+    return ancestors;
+  }
+
+  /** UFS_LAYER_EXISTS, UFS_LAYER_NOT_FOUND for the parent. */
+  async create(id: string, { kind, parent }: NewGraphLayer): Promise<void> {
+    await this.#locks.run(id, async () => {
+      if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
+      const below = parent === undefined ? undefined : this.find(parent);
+      await this.#store.createContainer({
+        id: this.#key(id), labels: { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }) },
+        ...(below === undefined ? {} : below.sealed === undefined ? { on: below.id } : { parent: below.sealed }),
+      });
+    });
+  }
+
+  /** Unmounts and removes a layer; nothing is done for one that isn't there. UFS_CONTAINER_IN_USE where another stands on it. */
+  async remove(id: string): Promise<void> {
+    await this.#locks.run(id, async () => {
+      if (!this.has(id)) return;
+      const container = this.find(id);
+      if (this.#childrenOf(id).length > 0) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${this.#childrenOf(id)[0]}" stands on it`);
+      await this.#mounts.release(id);
+      await this.#store.removeContainer(container.id);
+      if (container.sealed !== undefined) await this.#dropUnused(container.sealed);
+      void this.#store.emptyTrash().catch(() => undefined);
+    });
+  }
+
+  /** Mounts a layer with all below it; the path. */
+  async get(id: string): Promise<string> {
+    return await this.#locks.run(id, async () => {
+      const container = this.find(id);
+      return await this.#mounts.get(id, () => this.#spec(id, container));
+    });
+  }
+
+  async put(id: string): Promise<void> {
+    await this.#locks.run(id, async () => await this.#mounts.put(id));
+  }
+
+  /** Fills a layer from an uncompressed archive, once. */
+  async apply(id: string, archive: AsyncIterable<Buffer>, work: Work = {}): Promise<LayerRecord> {
+    return await this.#locks.run(id, async () => {
+      const container = this.find(id);
+      const parent = this.parentOf(id);
+      if (container.sealed !== undefined) throw new UfsError('UFS_LAYER_EXISTS', `Cannot apply an archive to layer "${id}": it was filled before`);
+      if (this.#mounts.mountOf(id) !== undefined || this.#childrenOf(id).length > 0) throw new UfsError('UFS_LAYER_IN_USE', `Cannot apply an archive to layer "${id}": it is in use`);
+      const layer = await applyLayer(this.#store, archive, { ...work, parent: parent === undefined ? undefined : (await this.seal(parent)).id });
+      await this.#seal(container, layer);
+      return layer;
+    });
+  }
+
+  /** Makes a layer of the store of one that was written to through its mount, and of those below it; it can't be written to from then on. */
+  async seal(id: string): Promise<LayerRecord> {
+    return await this.#locks.run(id, async () => {
+      const container = this.find(id);
+      if (container.sealed !== undefined) return this.#store.findLayer(container.sealed);
+      if (this.#isWritable(id)) throw new UfsError('UFS_LAYER_IN_USE', `Cannot make a layer of "${id}": it is mounted, and may be written to`);
+      const parent = this.parentOf(id);
+      const below = parent === undefined ? undefined : (await this.seal(parent)).id;
+      const layer = await applyLayer(this.#store, this.#packed(id, parent), { parent: below });
+      await this.#seal(container, layer);
+      return layer;
+    });
+  }
+
+  /**
+   * What a layer changes relative to another (any; without one it is all of it), as an archive. That of an image's layer relative to its parent is always the same,
+   * and the one it was filled from.
+   */
+  async diff(id: string, parent: string | undefined): Promise<AsyncIterable<Buffer>> {
+    const container = this.find(id);
+    if (parent !== undefined) this.find(parent);
+    if (container.labels[KIND] === 'image' && parent === this.parentOf(id) && !this.#isWritable(id)) return layerArchive(this.#store, await this.seal(id));
+    this.#mounts.flush(id);
+    return this.#packed(id, parent);
+  }
+
+  /** Sorted by path; without the root. */
+  changes(id: string, parent: string | undefined): { path: Name; kind: 'added' | 'modified' | 'deleted' }[] {
+    return this.#compare(id, parent, (before, after) => treeChanges(before, after, { directoryTimes: false }).filter(({ path }) => path !== '').map(({ path, kind }) => ({ path, kind })));
+  }
+
+  /** The bytes of the files a layer changes. */
+  size(id: string, parent: string | undefined): number {
+    const { sealed } = this.find(id);
+    if (sealed !== undefined && parent === this.parentOf(id)) return this.#store.findLayer(sealed).size;
+    return this.#compare(id, parent, (before, after) => changesSize(after, treeChanges(before, after)));
+  }
+
+  #isWritable(id: string): boolean {
+    return this.#mounts.mountOf(id)?.spec.upper !== undefined;
+  }
+
+  #key(id: string): string {
+    return `${this.#engine}:${id}`;
+  }
+
+  #childrenOf(id: string): string[] {
+    return this.#store.containers().filter((container) => container.id.startsWith(`${this.#engine}:`) && container.labels[PARENT] === id).map((container) => container.id.slice(this.#engine.length + 1));
+  }
+
+  #spec(id: string, container: Container): Omit<MountSpec, 'target'> {
+    const frozen = container.sealed !== undefined || this.#childrenOf(id).length > 0;
+    const { layer, containers } = container.sealed === undefined ? this.#store.below(container) : { layer: container.sealed, containers: [] };
+    const between = frozen && container.sealed === undefined ? [...containers, container] : containers;
+    return {
+      passthrough: 'auto', mount: { source: container.id, ...(frozen ? { readonly: true } : {}) },
+      lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: this.#store.root, layer },
+      between: between.map(upperOf),
+      ...(frozen ? {} : { upper: { ...upperOf(container), metacopy: true } }),
+    };
+  }
+
+  async #seal(container: Container, layer: LayerRecord): Promise<void> {
+    const release = this.#store.use(layer.id, `layer "${container.id}"`);
+    try {
+      await this.#store.sealContainer(container.id, layer.id);
+    } finally {
+      release();
+    }
+  }
+
+  async #dropUnused(layer: LayerId): Promise<void> {
+    try {
+      await this.#store.removeLayer(layer);
+    } catch (error) {
+      if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
+    }
+  }
+
+  #open(id: string): Layer {
+    this.#mounts.flush(id);
+    return openWhole(this.#store, this.find(id));
+  }
+
+  /** What to compare with. Nothing is an empty directory, as old as the one it is compared with: of a root like any other nothing is told. */
+  #openOther(id: string | undefined, after: Layer): Layer {
+    return id === undefined ? (new EmptyLayer(after.stat(after.root)) as Layer) : this.#open(id);
+  }
+
+  #compare<T>(id: string, parent: string | undefined, use: (before: Layer, after: Layer) => T): T {
+    const after = this.#open(id);
+    try {
+      const before = this.#openOther(parent, after);
+      try {
+        return use(before, after);
+      } finally {
+        before.close();
+      }
+    } finally {
+      after.close();
+    }
+  }
+
+  async *#packed(id: string, parent: string | undefined): AsyncGenerator<Buffer> {
+    const after = this.#open(id);
+    try {
+      const before = this.#openOther(parent, after);
+      try {
+        yield* archiveOf(before, after);
+      } finally {
+        before.close();
+      }
+    } finally {
+      after.close();
+    }
+  }
+}

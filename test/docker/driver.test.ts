@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { Bench, mountsBelow } from '../helpers/cli.ts';
+import { needsRootAndFuse } from '../helpers/needs.ts';
+import { ServedDriver } from '../e2e/served-driver.ts';
+import { PluginClient } from './client.ts';
+
+const EMPTY_TAR = Buffer.alloc(1024);
+
+/** What moby asserts of every graph driver (daemon/graphdriver/graphtest), and what its daemon relies on, through the plugin's socket. */
+describe('the graph driver', { skip: needsRootAndFuse }, () => {
+  let bench: Bench;
+  let served: ServedDriver;
+  let driver: PluginClient;
+  before(async () => {
+    bench = new Bench();
+    served = await ServedDriver.start(bench);
+    driver = new PluginClient(served.socket);
+    await driver.call('Init', { Home: '/home', Opts: null, UIDMaps: null, GIDMaps: null });
+  });
+  after(async () => {
+    driver?.close();
+    await served?.stop();
+    bench.close();
+  });
+
+  const readWrite = async (id: string, parent = ''): Promise<void> => void (await driver.call('CreateReadWrite', { ID: id, ...(parent === '' ? {} : { Parent: parent }) }));
+  const create = async (id: string, parent = ''): Promise<void> => void (await driver.call('Create', { ID: id, ...(parent === '' ? {} : { Parent: parent }) }));
+  const remove = async (...ids: string[]): Promise<void> => {
+    for (const id of ids) await driver.call('Remove', { ID: id });
+  };
+  const mode = (path: string): [string, number, number] => {
+    const stat = fs.lstatSync(path);
+    return [stat.mode.toString(8), stat.uid, stat.gid];
+  };
+
+  async function base(id: string): Promise<void> {
+    await readWrite(id);
+    await driver.in(id, (dir) => {
+      fs.mkdirSync(`${dir}/a subdir`);
+      fs.chownSync(`${dir}/a subdir`, 1, 2);
+      fs.chmodSync(`${dir}/a subdir`, 0o1705);
+      fs.writeFileSync(`${dir}/a file`, '');
+      fs.chmodSync(`${dir}/a file`, 0o4222);
+    });
+  }
+
+  function isBase(dir: string): void {
+    assert.deepEqual(fs.readdirSync(dir).sort(), ['a file', 'a subdir']);
+    assert.deepEqual([mode(`${dir}/a subdir`), mode(`${dir}/a file`)], [['41705', 1, 2], ['104222', 0, 0]]);
+  }
+
+  function manyFiles(dir: string, count: number, seed: number): void {
+    for (let i = 0; i < count; i += 100) {
+      fs.mkdirSync(`${dir}/directory-${i}`, { recursive: true });
+      for (let j = 0; j < 100 && i + j < count; j += 1) fs.writeFileSync(`${dir}/directory-${i}/file-${i + j}`, content(64, seed + i + j));
+    }
+  }
+  const content = (size: number, seed: number): Buffer => Buffer.from(Array.from({ length: size }, (_, index) => (seed * 31 + index * 7) & 0xff));
+  function checkManyFiles(dir: string, count: number, seed: number): void {
+    for (let i = 0; i < count; i += 100) for (let j = 0; j < 100 && i + j < count; j += 1) assert.ok(fs.readFileSync(`${dir}/directory-${i}/file-${i + j}`).equals(content(64, seed + i + j)), `file ${i + j}`);
+  }
+
+  test('an empty layer is an empty directory of root, mode 0755', async () => {
+    await readWrite('empty');
+    assert.deepEqual(await driver.call('Exists', { ID: 'empty' }), { Exists: true });
+    await driver.in('empty', (dir) => {
+      assert.deepEqual([mode(dir), fs.readdirSync(dir)], [['40755', 0, 0], []]);
+    });
+    assert.ok((await driver.diff('empty', '')).equals(EMPTY_TAR), 'an empty diff is 1024 zero bytes');
+    await remove('empty');
+    assert.deepEqual(await driver.call('Exists', { ID: 'empty' }), { Exists: false });
+  });
+
+  test('what is written to a layer is there when it is mounted again, and in layers on top of it', async () => {
+    await base('base');
+    await driver.in('base', isBase);
+    await readWrite('snap', 'base');
+    await driver.in('snap', isBase);
+    assert.deepEqual(await driver.changes('snap', 'base'), []);
+    assert.ok((await driver.diff('snap', 'base')).equals(EMPTY_TAR));
+    await driver.in('base', (dir) => assert.throws(() => fs.writeFileSync(`${dir}/late`, ''), { code: 'EROFS' }, 'what another layer stands on is written to no more'));
+    await assert.rejects(driver.call('Remove', { ID: 'base' }), /"snap" stands on it/);
+    await remove('snap', 'base');
+  });
+
+  test('a stack of 80 layers shows all of them', async () => {
+    await create('deep-0');
+    for (let level = 1; level <= 80; level += 1) {
+      await create(`deep-${level}`, `deep-${level - 1}`);
+      await driver.in(`deep-${level}`, (dir) => {
+        fs.writeFileSync(`${dir}/of-${level}`, `${level}`);
+        fs.writeFileSync(`${dir}/top`, `${level}`);
+        fs.rmSync(`${dir}/of-${level - 5}`, { force: true });
+      });
+    }
+    await readWrite('deep-top', 'deep-80');
+    await driver.in('deep-top', (dir) => {
+      assert.deepEqual(fs.readdirSync(dir).sort(), ['of-76', 'of-77', 'of-78', 'of-79', 'of-80', 'top']);
+      assert.equal(fs.readFileSync(`${dir}/top`, 'utf8'), '80');
+    });
+    await remove('deep-top', ...Array.from({ length: 81 }, (_, index) => `deep-${80 - index}`));
+  });
+
+  test('a diff of thousands of files applies to another layer', async () => {
+    await readWrite('apply-base');
+    await driver.in('apply-base', (dir) => {
+      manyFiles(dir, 3000, 3);
+      fs.writeFileSync(`${dir}/file-remove.txt`, 'x');
+      fs.mkdirSync(`${dir}/dir-remove/below`, { recursive: true });
+    });
+    await readWrite('apply-upper', 'apply-base');
+    await driver.in('apply-upper', (dir) => {
+      manyFiles(dir, 3000, 6);
+      fs.rmSync(`${dir}/file-remove.txt`);
+      fs.rmSync(`${dir}/dir-remove`, { recursive: true });
+    });
+    const { Size } = await driver.call<{ Size: number }>('DiffSize', { ID: 'apply-upper' });
+    await readWrite('apply-diff', 'apply-base');
+    const archive = await driver.diff('apply-upper', 'apply-base');
+    assert.equal(await driver.apply('apply-diff', 'apply-base', archive), Size);
+    assert.ok((await driver.diff('apply-diff', 'apply-base')).equals(archive), 'what was applied comes back byte for byte');
+    await driver.in('apply-diff', (dir) => {
+      checkManyFiles(dir, 3000, 6);
+      assert.deepEqual(fs.readdirSync(dir).filter((name) => !name.startsWith('directory-')), []);
+    });
+    await remove('apply-diff', 'apply-upper', 'apply-base');
+  });
+
+  test('changes are told by path', async () => {
+    await readWrite('changes-base');
+    await driver.in('changes-base', (dir) => manyFiles(dir, 200, 3));
+    await readWrite('changes-upper', 'changes-base');
+    await driver.in('changes-upper', (dir) => {
+      fs.writeFileSync(`${dir}/directory-0/file-3`, 'changed');
+      fs.rmSync(`${dir}/directory-0/file-4`);
+      fs.writeFileSync(`${dir}/directory-0/new`, '');
+      fs.rmSync(`${dir}/directory-100`, { recursive: true });
+    });
+    const expected = ['C /directory-0', 'C /directory-0/file-3', 'D /directory-0/file-4', 'A /directory-0/new', 'D /directory-100'];
+    assert.deepEqual(await driver.changes('changes-upper', 'changes-base'), expected);
+    await remove('changes-upper', 'changes-base');
+  });
+
+  test('a mount is there until it was put as often as it was got', async () => {
+    await readWrite('counted');
+    const [first, second] = [await driver.call<{ Dir: string }>('Get', { ID: 'counted' }), await driver.call<{ Dir: string }>('Get', { ID: 'counted' })];
+    assert.equal(first.Dir, second.Dir);
+    await driver.call('Put', { ID: 'counted' });
+    fs.writeFileSync(`${first.Dir}/x`, '');
+    await driver.call('Put', { ID: 'counted' });
+    assert.deepEqual(mountsBelow(served.runDirectory), []);
+    for (const id of ['counted', 'counted', 'no-such-layer']) await driver.call('Put', { ID: id });
+    await driver.in('counted', (dir) => assert.deepEqual(fs.readdirSync(dir), ['x']));
+    await remove('counted', 'counted');
+  });
+
+  test('Remove unmounts what is in use', async () => {
+    await readWrite('used');
+    const { Dir } = await driver.call<{ Dir: string }>('Get', { ID: 'used' });
+    const fd = fs.openSync(`${Dir}/f`, 'w');
+    await remove('used');
+    fs.closeSync(fd);
+    assert.deepEqual(mountsBelow(served.runDirectory), []);
+  });
+
+  test('what is wrong is said', async () => {
+    await create('wrong');
+    await driver.apply('wrong', '', EMPTY_TAR);
+    await assert.rejects(driver.apply('wrong', '', EMPTY_TAR), /Cannot apply an archive to layer "wrong": it was filled before/);
+    await assert.rejects(create('wrong'), /Cannot create layer "wrong": there is one of that id/);
+    await assert.rejects(create('child', 'nobody'), /Cannot find layer "nobody"/);
+    await assert.rejects(driver.call('Get', { ID: 'nobody' }), /Cannot find layer "nobody"/);
+    await assert.rejects(driver.diff('nobody', ''), /Cannot find layer "nobody"/);
+    await assert.rejects(driver.call('Create', { ID: 'x', StorageOpt: { size: '1G' } }), /--storage-opt size is only supported for ReadWrite Layers/);
+    await assert.rejects(driver.call('CreateReadWrite', { ID: 'x', StorageOpt: { colour: 'red' } }), /Unknown option colour/);
+    await assert.rejects(driver.call('Init', { Home: '/home', Opts: ['colour=red'] }), /Unknown option colour/);
+    await create('short', 'wrong');
+    await assert.rejects(driver.apply('short', 'wrong', Buffer.alloc(700, 'x')), /ApplyDiff: invalid tar header/);
+    await assert.rejects(driver.apply('short', '', EMPTY_TAR), /doesn't stand on ""/);
+    await driver.apply('short', 'wrong', EMPTY_TAR);
+    await remove('short', 'wrong');
+    assert.deepEqual(await driver.call('Exists', { ID: 'wrong' }), { Exists: false });
+  });
+
+  test('after a restart of the driver, or its death, everything goes on without Init', async () => {
+    await create('kept');
+    await driver.in('kept', (dir) => fs.writeFileSync(`${dir}/f`, 'kept'));
+    await readWrite('kept-top', 'kept');
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      await driver.call('Get', { ID: 'kept-top' });
+      await served.end(signal);
+      await served.start();
+      assert.deepEqual(mountsBelow(served.runDirectory), [], `${signal}: nothing is left mounted`);
+      await driver.call('Put', { ID: 'kept-top' });
+      await driver.in('kept-top', (dir) => {
+        assert.equal(fs.readFileSync(`${dir}/f`, 'utf8'), 'kept');
+        fs.writeFileSync(`${dir}/${signal}`, '');
+      });
+    }
+    assert.deepEqual(await driver.changes('kept-top', 'kept'), ['A /SIGKILL', 'A /SIGTERM']);
+    await remove('kept-top', 'kept');
+  });
+
+  test('nothing is left of what was removed', async () => {
+    assert.equal(bench.ufs('layers', '--json').trim(), '[]');
+    assert.equal(bench.ufs('containers', '--json').trim(), '[]');
+  });
+});
