@@ -7,7 +7,7 @@ import type { Program, Script } from './program.ts';
 const STRESSORS: Readonly<Record<string, string>> = {
   access: '--access-ops 40', chattr: '--chattr-ops 4', chdir: '--chdir-ops 300 --chdir-dirs 100', chmod: '--chmod-ops 20', chown: '--chown-ops 100',
   'copy-file': '--copy-file-ops 60', dentry: '--dentry-ops 300 --dentries 150', dir: '--dir-ops 100 --dir-dirs 100', dirdeep: '--dirdeep-ops 100 --dirdeep-files 2 --dirdeep-bytes 100',
-  dirmany: '--dirmany-ops 300', dnotify: '--dnotify-ops 40', fallocate: '--fallocate-ops 8 --fallocate-bytes 1M', fanotify: '--fanotify-ops 100', fcntl: '--fcntl-ops 500',
+  dirmany: '--dirmany-ops 300', dnotify: '--dnotify-ops 40', fallocate: '--fallocate-ops 8 --fallocate-bytes 1M', fcntl: '--fcntl-ops 500',
   'file-ioctl': '--file-ioctl-ops 50', filename: '--filename-ops 15', flock: '--flock-ops 2000', fsize: '--fsize-ops 20', fstat: '--fstat-ops 500',
   hdd: '--hdd-ops 400 --hdd-bytes 4M --hdd-opts iovec,utimes,wr-rnd,rd-rnd', inotify: '--inotify-ops 1', iomix: '--iomix-ops 200 --iomix-bytes 1M', lease: '--lease-ops 30',
   locka: '--locka-ops 2000', lockf: '--lockf-ops 2000', lockofd: '--lockofd-ops 2000', mknod: '--mknod-ops 200', open: '--open-ops 200', rename: '--rename-ops 500',
@@ -20,7 +20,7 @@ const STRESSORS: Readonly<Record<string, string>> = {
 /** Of its class `filesystem`; the reason why it is no matter of a mount. */
 const LEFT_OUT: Readonly<Record<string, string>> = {
   'bind-mount': 'makes mounts in a root directory of its own', binderfs: 'mounts a file system of its own', dup: 'is about descriptors', eventfd: 'is about descriptors without files',
-  fiemap: 'FUSE has no extents to tell', getdent: 'lists /proc, /sys and /dev', handle: 'asks for handles of /dev/zero', io: 'syncs every file system of the machine',
+  fanotify: 'watches all mounts of the machine, which can\'t be unmounted meanwhile', fiemap: 'FUSE has no extents to tell', getdent: 'lists /proc, /sys and /dev', handle: 'asks for handles of /dev/zero', io: 'syncs every file system of the machine',
   ioprio: 'is about schedulers', procfs: 'reads /proc',
 };
 
