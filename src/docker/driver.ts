@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { IdRange } from '../../fs/id-map.ts';
 import { nameToBytes } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import { GraphLayers } from '../graph/layers.ts';
@@ -31,19 +32,24 @@ export class StoreDriver implements GraphDriver {
     this.#mounts = new CountedMounts({ directory: mountDirectory, mounter, log });
     this.#layers = new GraphLayers({ store, mounts: this.#mounts, engine: 'docker' });
     this.#stateFile = join(store.root, 'docker.json');
-    if (existsSync(this.#stateFile)) this.#told = JSON.parse(readFileSync(this.#stateFile, 'utf8')) as InitOptions;
+    if (existsSync(this.#stateFile)) this.#remember(JSON.parse(readFileSync(this.#stateFile, 'utf8')) as InitOptions);
   }
 
   async init(options: InitOptions): Promise<void> {
     for (const option of options.options) throw new UfsError('UFS_USAGE', `Unknown option ${option.split('=')[0]}`);
-    if (options.uidMaps.length > 0 || options.gidMaps.length > 0) throw new UfsError('UFS_USAGE', 'Cannot start: ids can\'t be mapped yet (--userns-remap)');
     if (this.#told !== undefined && this.#told.home !== options.home && this.#mounts.size > 0) {
       throw new UfsError('UFS_STORE_IN_USE', `Cannot serve the daemon of ${options.home}: that of ${this.#told.home} has ${this.#mounts.size} layers mounted; a daemon needs a store of its own`);
     }
     const aside = `${this.#stateFile}.new`;
     rmSync(aside, { force: true });
     replaceFile(this.#stateFile, `${JSON.stringify(options)}\n`, aside);
+    this.#remember(options);
+  }
+
+  #remember(options: InitOptions): void {
     this.#told = options;
+    const ranges = (maps: InitOptions['uidMaps']): IdRange[] => maps.map(({ containerId, hostId, size }) => ({ inside: containerId, outside: hostId, size }));
+    this.#layers.idMaps = options.uidMaps.length + options.gidMaps.length === 0 ? undefined : { uid: ranges(options.uidMaps), gid: ranges(options.gidMaps) };
   }
 
   capabilities(): { reproducesExactDiffs: boolean } {

@@ -35,6 +35,8 @@ export class GraphLayers {
   readonly #mounts: CountedMounts;
   readonly #engine: string;
   readonly #locks = new KeyedLocks();
+  /** How owners show in mounts. */
+  idMaps: MountSpec['idMaps'];
 
   constructor(options: { store: Store; mounts: CountedMounts; engine: string }) {
     this.#store = options.store;
@@ -174,6 +176,7 @@ export class GraphLayers {
     const { layer, containers } = container.sealed === undefined ? this.#store.below(container) : { layer: container.sealed, containers: [] };
     const between = frozen && container.sealed === undefined ? [...containers, container] : containers;
     return {
+      ...(this.idMaps === undefined ? {} : { idMaps: this.idMaps }),
       passthrough: 'auto', mount: { source: container.id, ...(frozen ? { readonly: true } : {}) },
       lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: this.#store.root, layer },
       between: between.map(upperOf),

@@ -2,6 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../fs/errno.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
+import type { FileSystem } from '../../fs/file-system.ts';
+import { IdMap } from '../../fs/id-map.ts';
+import { MappedFileSystem } from '../../fs/mapped-file-system.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import type { Helpers } from '../../fs/union/helpers.ts';
 import { stackUppers } from '../../fs/union/stack-uppers.ts';
@@ -10,15 +13,17 @@ import type { LayerId } from '../store/layer-id.ts';
 import type { MountSpec } from './spec.ts';
 
 /** The file system a mount is to show. `close` what is below it when it has been destroyed. `store`: whether this process has the store open. */
-export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: UnionFs; close: () => void }> {
+export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: FileSystem; union: UnionFs; close: () => void }> {
   const lower = stackUppers(await openLower(spec, store), spec.between ?? []);
   try {
-    const fileSystem = await whenFree(() => new UnionFs({
+    const union = await whenFree(() => new UnionFs({
       lower, helpers, passthrough: spec.passthrough,
       ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
       ...(spec.volatile === true ? { volatile: true } : {}),
     }));
-    return { fileSystem, close: () => lower.close() };
+    const { idMaps } = spec;
+    const fileSystem = idMaps === undefined ? union : new MappedFileSystem(union, { uid: new IdMap(idMaps.uid), gid: new IdMap(idMaps.gid) });
+    return { fileSystem, union, close: () => lower.close() };
   } catch (error) {
     lower.close();
     throw error;

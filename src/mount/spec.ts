@@ -1,3 +1,4 @@
+import type { IdRange } from '../../fs/id-map.ts';
 import type { Name } from '../../fs/name.ts';
 import type { MountOptions, PassthroughMode } from '../../fs/transport/mount.ts';
 import type { Transport } from '../../fs/transport/transport.ts';
@@ -11,6 +12,8 @@ export interface MountSpec {
   between?: readonly { directory: Name; work: Name }[];
   /** Absent: a read-only mount. */
   upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
+  /** Owners that are kept are shown as others. */
+  idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
   passthrough: PassthroughMode;
   /** By default dev-fuse. */
   transport?: Transport;
