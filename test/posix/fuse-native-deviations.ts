@@ -36,7 +36,7 @@ const casesOfGaps: Partial<Record<GapName, readonly string[]>> = {
   ],
   ioctl: ['chattr +a lets a file grow only', 'chattr +i forbids changes until chattr -i, and lsattr tells'],
   birth: ['a new file\'s birth time is told, and stays'],
-  holes: ['SEEK_DATA and SEEK_HOLE find data and holes'],
+  holes: ['SEEK_DATA and SEEK_HOLE find data and holes', 'SEEK_DATA and SEEK_HOLE find what was only just written, or put in a mapping'],
 };
 
 /** Those that need more only where copying a file up shows. */
