@@ -112,18 +112,17 @@ export function fallocate(union: Union, handleId: number, what: { mode: number; 
   return ignoreValue(what.length <= INLINE ? perform(job) : union.run(job));
 }
 
-/** The host knows nothing of pages the kernel hasn't written yet, so it writes those first. */
+/** The host knows nothing of pages the kernel hasn't written yet, so it writes those first: they are there without a writeback cache too, where a mapping was written to. */
 export function lseek(union: Union, handleId: number, offset: number, whence: number): number | Promise<number> {
   const seek = (): number => hostLseek(descriptor(union, union.handles.file(handleId)), offset, whence);
   const { node } = union.handles.file(handleId);
-  const { kernel } = union;
-  if (kernel?.writebackCache !== true || !isOpenForWriting(node)) return seek();
-  return kernel.invalidateNode(node.id, offset, 0).then(seek);
+  if (union.kernel === undefined || !isWrittenByKernel(node)) return seek();
+  return union.kernel.invalidateNode(node.id, offset, 0).then(seek);
 }
 
-/** Also as long as a writable mapping is there, for that keeps the file open. */
-function isOpenForWriting(node: Node): boolean {
-  for (const { flags } of node.handles ?? []) if ((flags & O_ACCMODE) !== O_RDONLY) return true;
+/** Open for writing, and not passed through: also as long as a writable mapping is there, for that keeps the file open. */
+function isWrittenByKernel(node: Node): boolean {
+  for (const { flags, passthrough } of node.handles ?? []) if (!passthrough && (flags & O_ACCMODE) !== O_RDONLY) return true;
   return false;
 }
 

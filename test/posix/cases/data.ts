@@ -11,6 +11,25 @@ const MIB = 1 << 20;
 /** Bytes that no shifted or repeated copy equals. */
 const pattern = Buffer.from(Uint32Array.from({ length: 3 * MIB / 4 + 5 }, (_, index) => Math.imul(index, 2654435761)).buffer);
 
+/** A file of 2 MiB without data. */
+function seesWhatIsNotOnDisk(path: string): string | undefined {
+  return withFile(path, 'r+', (fd) => {
+    fs.writeSync(fd, Buffer.alloc(65536, 'x'), 0, 65536, MIB);
+    if (lseek(fd, 0, SEEK_DATA) === 0) return 'the file system tells no holes';
+    assert.equal(lseek(fd, 0, SEEK_DATA), MIB);
+    assert.equal(lseek(fd, MIB, SEEK_HOLE), MIB + 65536);
+    fs.writeSync(fd, 'beyond the end', 3 * MIB);
+    assert.equal(lseek(fd, MIB + 65536, SEEK_DATA), 3 * MIB);
+    fs.ftruncateSync(fd, 4 * MIB);
+    fails('ENXIO', () => lseek(fd, 3 * MIB + 65536, SEEK_DATA));
+    withMapping(fd, 4 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, (bytes) => {
+      bytes[3 * MIB + 262144] = 1;
+      assert.equal(lseek(fd, 3 * MIB + 65536, SEEK_DATA), 3 * MIB + 262144);
+    });
+    return undefined;
+  });
+}
+
 export const dataCases: PosixCases = {
   'a file of 3 MiB is read whole, in pieces, and behind its end': {
     fixture: { f: file(pattern) },
@@ -105,24 +124,9 @@ export const dataCases: PosixCases = {
     },
   },
   'SEEK_DATA and SEEK_HOLE find what was only just written, or put in a mapping': {
-    fixture: { f: file('', { size: 2 * MIB }) },
-    run(dir) {
-      return withFile(`${dir}/f`, 'r+', (fd) => {
-        fs.writeSync(fd, Buffer.alloc(65536, 'x'), 0, 65536, MIB);
-        if (lseek(fd, 0, SEEK_DATA) === 0) return 'the file system tells no holes';
-        assert.equal(lseek(fd, 0, SEEK_DATA), MIB);
-        assert.equal(lseek(fd, MIB, SEEK_HOLE), MIB + 65536);
-        fs.writeSync(fd, 'beyond the end', 3 * MIB);
-        assert.equal(lseek(fd, MIB + 65536, SEEK_DATA), 3 * MIB);
-        fs.ftruncateSync(fd, 4 * MIB);
-        fails('ENXIO', () => lseek(fd, 3 * MIB + 65536, SEEK_DATA));
-        withMapping(fd, 4 * MIB, PROT_READ | PROT_WRITE, MAP_SHARED, (bytes) => {
-          bytes[3 * MIB + 262144] = 1;
-          assert.equal(lseek(fd, 3 * MIB + 65536, SEEK_DATA), 3 * MIB + 262144);
-        });
-        return undefined;
-      });
-    },
+    // What is setuid is never passed through.
+    fixture: { f: file('', { size: 2 * MIB }), setuid: file('', { size: 2 * MIB, mode: 0o4755 }) },
+    run: (dir) => seesWhatIsNotOnDisk(`${dir}/f`) ?? seesWhatIsNotOnDisk(`${dir}/setuid`),
   },
   'fallocate lengthens, keeps the size if told, and punches holes': {
     fixture: { f: file('x'.repeat(16384)) },
