@@ -119,9 +119,3 @@ export async function compare(kind: Kind, seed: number): Promise<void> {
   const layers = plans.map((plan, index) => `layer ${index}: ${JSON.stringify(plan.map((entry) => ({ ...entry, content: short(entry.content) })))}`).join('\n');
   throw new Error(`Seed ${seed}: ${found}\nThe shortest script that shows a difference:\n${printed(shortest)}\n${await difference(kind, plans, shortest) ?? 'only sometimes'}\n${layers}`);
 }
-
-/** The seeds of a run: UFS_MODEL_SEEDS as "from-to", or the first of them. */
-export function seeds(count: number): number[] {
-  const [from = 1, to = count] = (process.env.UFS_MODEL_SEEDS ?? '').split('-').filter((part) => part !== '').map(Number);
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
-}

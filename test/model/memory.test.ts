@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { needsOverlayfs } from '../helpers/needs.ts';
 import { Driver, type DriverOptions, dumpDirectory, dumpMerged, type Scratch } from '../union/driver.ts';
-import { compare, type Kind, seeds, type Subject } from './compare.ts';
+import { compare, type Kind, type Subject } from './compare.ts';
 import { DriverTree } from './driver-tree.ts';
 import type { Operation } from './operation.ts';
+import { seeds } from './random.ts';
 
 /** A union driven as the kernel would, without one. `overlayfs`: also what kernel overlayfs shows of its upper. */
 function inMemory(options: DriverOptions, overlayfs: boolean): Kind['make'] {
@@ -84,6 +85,6 @@ for (const [variant, { options, overlayfs = false, spelling = 'overlay' }] of Ob
   // Kernel overlayfs has an inode for each name of a lower file, and lists whiteouts that hide nothing.
   const kind: Kind = { spelling, links: !overlayfs, whiteouts: !overlayfs, readers: true, length: 200, same, impossible, make: inMemory(options, overlayfs) };
   test(`random sequences of operations on a union and on a plain directory give the same, also with files open and over remounts (in memory, ${variant})`, { skip: overlayfs && needsOverlayfs }, async () => {
-    for (const seed of seeds(5)) await compare(kind, seed);
+    for (const seed of seeds('UFS_MODEL_SEEDS', 5)) await compare(kind, seed);
   });
 }

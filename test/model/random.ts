@@ -14,3 +14,9 @@ export function random(seed: number): Random {
 export function pick<T>(next: Random, from: readonly T[]): T {
   return from[next(from.length)] as T;
 }
+
+/** The seeds of a run: those an environment variable has as "from-to", or the first of them. */
+export function seeds(variable: string, count: number): number[] {
+  const [from = 1, to = count] = (process.env[variable] ?? '').split('-').filter((part) => part !== '').map(Number);
+  return Array.from({ length: to - from + 1 }, (_, index) => from + index);
+}

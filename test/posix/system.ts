@@ -20,6 +20,7 @@ const libc = {
   getgroups: c.func('int getgroups(int room, void *list)'),
   flock: c.func('int flock(int fd, int operation)'),
   syncfs: c.func('int syncfs(int fd)'),
+  posix_fadvise: c.func('int posix_fadvise(int fd, int64 offset, int64 length, int advice)'),
   opendir: c.func('void *opendir(str path)'),
   readdir: c.func('void *readdir(void *directory)'),
   telldir: c.func('long telldir(void *directory)'),
@@ -74,14 +75,31 @@ export const MAP_SHARED = 1;
 export const MAP_PRIVATE = 2;
 export const MAP_ANONYMOUS = 0x20;
 
-/** Maps a file's start and gives its bytes, in place, to `use`, with a way to sync them. */
-export function withMapping<T>(fd: number, length: number, protection: number, flags: number, use: (bytes: Uint8Array, sync: () => void) => T): T {
+export interface Mapping {
+  /** The file's, in place. */
+  bytes: Uint8Array;
+  sync(): void;
+  unmap(): void;
+}
+
+/** Maps a file's start. */
+export function mapFile(fd: number, length: number, protection: number, flags: number): Mapping {
   const address = libc.mmap(null, length, protection, flags, fd, 0) as unknown;
   if (address === null || koffi.address(address) === 0xffff_ffff_ffff_ffffn) check(-1, 'map a file');
+  return {
+    bytes: new Uint8Array(koffi.view(address, length)),
+    sync: () => void check(libc.msync(address, length, 4), 'sync a mapping'),
+    unmap: () => void libc.munmap(address, length),
+  };
+}
+
+/** Maps a file's start and gives its bytes, in place, to `use`, with a way to sync them. */
+export function withMapping<T>(fd: number, length: number, protection: number, flags: number, use: (bytes: Uint8Array, sync: () => void) => T): T {
+  const { bytes, sync, unmap } = mapFile(fd, length, protection, flags);
   try {
-    return use(new Uint8Array(koffi.view(address, length)), () => void check(libc.msync(address, length, 4), 'sync a mapping'));
+    return use(bytes, sync);
   } finally {
-    libc.munmap(address, length);
+    unmap();
   }
 }
 
@@ -141,6 +159,14 @@ export function withGroups<T>(groups: number[], action: () => T): T {
   } finally {
     set(before);
   }
+}
+
+const POSIX_FADV_DONTNEED = 4;
+
+/** Has the pages of a file that are on disk dropped from memory. */
+export function dropPages(fd: number): void {
+  const errno = libc.posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+  if (errno !== 0) throw new FsError(errnoName(errno), 'Cannot drop pages');
 }
 
 export function syncFileSystem(fd: number): void {
