@@ -68,6 +68,7 @@ async function copyLater(union: Union, node: Node, copying: Copying): Promise<vo
 }
 
 function begin(union: Union, node: Node): Copying {
+  union.usage?.require(union.lower.stat(node.lower).size);
   const from = union.openLower(node);
   try {
     const to = union.openUpper(node, O_RDWR);
@@ -87,6 +88,7 @@ function begin(union: Union, node: Node): Copying {
 }
 
 function complete(union: Union, node: Node, { to, saved }: Copying): void {
+  union.usage?.measured(statFd(to));
   putBack(to, saved);
   removeMark(to, 'metacopy');
   node.data = undefined;

@@ -1,7 +1,7 @@
 import { attempt, FsError, hasCode } from '../errno.ts';
 import { joinName, type Name } from '../name.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
-import { close, linkFd, openAt, statAt } from '../host/at.ts';
+import { close, type HostStat, linkFd, openAt, statAt } from '../host/at.ts';
 import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
 import { O_CREAT, O_EXCL, O_PATH, O_RDWR } from '../host/constants.ts';
 import { truncateFd } from '../host/file.ts';
@@ -51,6 +51,7 @@ function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undef
   const stat = need === 'empty' ? truncatedNow(union.lower.stat(node.lower)) : union.lower.stat(node.lower);
   const temporary = upper.temporaryName();
   const bare = upper.metacopy && node.type === S_IFREG && stat.size > 0 && (need === 'metadata' || need === 'name');
+  if (node.type === S_IFREG && !bare) union.usage?.require(Math.min(stat.size, stat.blocks * 512));
   if (node.type !== S_IFREG || bare || need === 'empty' || copiedAtOnce(union, stat.size)) {
     build(union, node, stat, temporary, (to) => {
       if (bare) markBare(upper, to, stat.size);
@@ -204,8 +205,10 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
 function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { temporary: Name; bare: boolean }): void {
   const upper = union.writable();
   let key: string | undefined;
+  let copy: HostStat | undefined;
   try {
     if (node.linkKey !== undefined) key = inodeKey(statAt(upper.work, temporary));
+    copy = union.usage && statAt(upper.work, temporary);
     if (node.links.length === 0) node.orphan = openAt(upper.work, temporary, O_PATH);
     if (node.linkKey !== undefined) placeLinked(union, node, node.linkKey, stat, temporary);
     else if (node.links.length > 0) place(union, node, temporary);
@@ -216,6 +219,7 @@ function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { tem
     upper.discard(temporary);
     throw error;
   }
+  if (copy !== undefined) union.usage?.measured(copy);
   node.upper = true;
   if (bare) node.data = { path: lowerPath(node), redirected: false };
   node.times = undefined;

@@ -4,7 +4,7 @@ import type { Name } from '../name.ts';
 import { nameToText } from '../name.ts';
 import { isDirectory, S_IFDIR, S_IFMT, type Stat } from '../stat.ts';
 import type { HostStat } from '../host/at.ts';
-import { close, openPath, openTarget } from '../host/at.ts';
+import { close, openPath, openTarget, statFd } from '../host/at.ts';
 import { O_PATH } from '../host/constants.ts';
 import { statfs, type HostStatfs } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
@@ -19,6 +19,7 @@ import type { Helpers } from './helpers.ts';
 import { perform, type Job } from './job.ts';
 import { type DirectorySides, type Found, type PartialCopy, resolve, type Sides } from './merge.ts';
 import { lowerDirectory, type Node } from './node.ts';
+import { Usage } from './usage.ts';
 import { NodeTable } from './node-table.ts';
 
 export interface UnionOptions {
@@ -36,6 +37,8 @@ export interface UnionOptions {
   passthrough?: 'auto' | 'always' | 'never';
   /** Nothing is ever synced: for what a crash may take. */
   volatile?: boolean;
+  /** Bytes the upper may take; then writes fail with ENOSPC. Its files aren't passed through, so that we see what is written. */
+  limit?: number;
   /** What statfs(2) tells of where there is no upper: a path or descriptor. */
   statistics?: Name | number;
 }
@@ -47,6 +50,8 @@ export class Union implements Sides {
   readonly options: UnionOptions;
   readonly table: NodeTable;
   readonly handles = new Handles();
+  /** Where the upper has a limit. */
+  readonly usage: Usage | undefined;
   /** Of directories in the upper: one operation asks for at most a handful, so they are good for it. */
   readonly descriptors: DirectoryDescriptors<Node>;
   kernel: Kernel | undefined;
@@ -56,6 +61,7 @@ export class Union implements Sides {
     this.lower = options.lower;
     this.upper = options.upper === undefined ? undefined : new UpperTree(options.upper.directory, options.upper.work, options.upper);
     const root = this.upper?.root ?? -1;
+    this.usage = this.upper === undefined || options.limit === undefined ? undefined : new Usage(root, options.limit);
     this.descriptors = new DirectoryDescriptors((node) => node.orphan ?? node.links[0] ?? root, 256);
     this.table = new NodeTable((node) => this.#dropped(node));
     const top = this.table.root;
@@ -322,6 +328,7 @@ export class Union implements Sides {
   #dropped(node: Node): void {
     this.descriptors.drop(node);
     if (node.orphan !== undefined) {
+      if (this.usage !== undefined) this.usage.gone(statFd(node.orphan));
       close(node.orphan);
       node.orphan = undefined;
     }

@@ -9,6 +9,7 @@ import type { Mounter } from '../mount/mounter.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
+import { parseDriverOptions, parseStorageOptions, type StorageOptions } from './options.ts';
 import { statusRows } from './status.ts';
 
 export interface StoreDriverOptions {
@@ -26,6 +27,8 @@ export class StoreDriver implements GraphDriver {
   readonly #layers: GraphLayers;
   readonly #stateFile: string;
   #told: InitOptions | undefined;
+  /** Of containers whose user says nothing else. */
+  #defaults: StorageOptions = {};
 
   constructor({ store, mounter, mountDirectory, log }: StoreDriverOptions) {
     this.#store = store;
@@ -36,7 +39,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async init(options: InitOptions): Promise<void> {
-    for (const option of options.options) throw new UfsError('UFS_USAGE', `Unknown option ${option.split('=')[0]}`);
+    parseDriverOptions(options.options);
     if (this.#told !== undefined && this.#told.home !== options.home && this.#mounts.size > 0) {
       throw new UfsError('UFS_STORE_IN_USE', `Cannot serve the daemon of ${options.home}: that of ${this.#told.home} has ${this.#mounts.size} layers mounted; a daemon needs a store of its own`);
     }
@@ -48,6 +51,7 @@ export class StoreDriver implements GraphDriver {
 
   #remember(options: InitOptions): void {
     this.#told = options;
+    this.#defaults = parseDriverOptions(options.options);
     const ranges = (maps: InitOptions['uidMaps']): IdRange[] => maps.map(({ containerId, hostId, size }) => ({ inside: containerId, outside: hostId, size }));
     this.#layers.idMaps = options.uidMaps.length + options.gidMaps.length === 0 ? undefined : { uid: ranges(options.uidMaps), gid: ranges(options.gidMaps) };
   }
@@ -57,7 +61,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async create(id: string, options: CreateOptions): Promise<void> {
-    if (Object.keys(options.storageOptions).includes('size')) throw new UfsError('UFS_USAGE', '--storage-opt size is only supported for ReadWrite Layers');
+    if ('size' in options.storageOptions) throw new UfsError('UFS_USAGE', '--storage-opt size is only supported for ReadWrite Layers');
     await this.#create(id, 'image', options);
   }
 
@@ -66,8 +70,8 @@ export class StoreDriver implements GraphDriver {
   }
 
   async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
-    for (const key of Object.keys(storageOptions)) throw new UfsError('UFS_USAGE', `Unknown option ${key}`);
-    await this.#layers.create(id, { kind, parent });
+    const { size = kind === 'container' ? this.#defaults.size : undefined } = parseStorageOptions(storageOptions);
+    await this.#layers.create(id, { kind, parent, limit: size });
   }
 
   async remove(id: string): Promise<void> {
@@ -92,10 +96,12 @@ export class StoreDriver implements GraphDriver {
 
   async metadata(id: string): Promise<Record<string, string>> {
     const container = this.#layers.find(id);
+    const limit = this.#layers.limitOf(id);
     const mounted = this.#mounts.mountOf(id)?.spec.target;
     return {
       UpperDir: container.diff, WorkDir: container.work, LowerDir: this.#layers.ancestors(id).join(':'),
       ...(mounted === undefined ? {} : { MergedDir: mounted }),
+      ...(limit === undefined ? {} : { QuotaBytes: String(limit) }),
     };
   }
 

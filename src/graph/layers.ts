@@ -19,10 +19,13 @@ import { openWhole, upperOf } from './trees.ts';
 /** What a layer's label says it is: one of an image to be, or a container's. */
 const KIND = 'ufs.graph.kind';
 const PARENT = 'ufs.graph.parent';
+const LIMIT = 'ufs.graph.limit';
 
 export interface NewGraphLayer {
   kind: 'image' | 'container';
   parent?: string | undefined;
+  /** Bytes it may take. */
+  limit?: number | undefined;
 }
 
 /**
@@ -64,6 +67,12 @@ export class GraphLayers {
     return this.find(id).labels[PARENT];
   }
 
+  /** Bytes it may take; undefined: all there is. */
+  limitOf(id: string): number | undefined {
+    const limit = this.find(id).labels[LIMIT];
+    return limit === undefined ? undefined : Number(limit);
+  }
+
   /** Those it stands on, the nearest first. */
   ancestors(id: string): string[] {
     const ancestors: string[] = [];
@@ -72,12 +81,12 @@ export class GraphLayers {
   }
 
   /** UFS_LAYER_EXISTS, UFS_LAYER_NOT_FOUND for the parent. */
-  async create(id: string, { kind, parent }: NewGraphLayer): Promise<void> {
+  async create(id: string, { kind, parent, limit }: NewGraphLayer): Promise<void> {
     await this.#locks.run(id, async () => {
       if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
       const below = parent === undefined ? undefined : this.find(parent);
       await this.#store.createContainer({
-        id: this.#key(id), labels: { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }) },
+        id: this.#key(id), labels: { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }), ...(limit === undefined ? {} : { [LIMIT]: String(limit) }) },
         ...(below === undefined ? {} : below.sealed === undefined ? { on: below.id } : { parent: below.sealed }),
       });
     });
@@ -175,12 +184,13 @@ export class GraphLayers {
     const frozen = container.sealed !== undefined || this.#childrenOf(id).length > 0;
     const { layer, containers } = container.sealed === undefined ? this.#store.below(container) : { layer: container.sealed, containers: [] };
     const between = frozen && container.sealed === undefined ? [...containers, container] : containers;
+    const limit = this.limitOf(id);
     return {
       ...(this.idMaps === undefined ? {} : { idMaps: this.idMaps }),
       passthrough: 'auto', mount: { source: container.id, ...(frozen ? { readonly: true } : {}) },
       lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: this.#store.root, layer },
       between: between.map(upperOf),
-      ...(frozen ? {} : { upper: { ...upperOf(container), metacopy: true } }),
+      ...(frozen ? {} : { upper: { ...upperOf(container), metacopy: true, ...(limit === undefined ? {} : { limit }) } }),
     };
   }
 

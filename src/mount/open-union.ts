@@ -19,6 +19,7 @@ export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { 
     const union = await whenFree(() => new UnionFs({
       lower, helpers, passthrough: spec.passthrough,
       ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
+      ...(spec.upper?.limit === undefined ? {} : { limit: spec.upper.limit }),
       ...(spec.volatile === true ? { volatile: true } : {}),
     }));
     const { idMaps } = spec;

@@ -34,7 +34,7 @@ function handle(message: ToServing): void {
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
   const { fileSystem, close } = await openUnion(spec, helpers, { store: true });
   server.add({
-    fd, fileSystem, wanted: wantedFor(spec.passthrough),
+    fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback: spec.upper?.limit === undefined }),
     onEnd: () => {
       close();
       send({ kind: 'ended', id });

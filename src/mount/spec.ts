@@ -10,8 +10,8 @@ export interface MountSpec {
   lower: { kind: 'directories'; paths: readonly Name[]; data?: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Uppers that aren't written to any more, on the lower and below the upper, bottom first. */
   between?: readonly { directory: Name; work: Name }[];
-  /** Absent: a read-only mount. */
-  upper?: { directory: Name; work: Name; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
+  /** Absent: a read-only mount. `limit`: bytes it may take. */
+  upper?: { directory: Name; work: Name; limit?: number; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   /** Owners that are kept are shown as others. */
   idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
   passthrough: PassthroughMode;

@@ -165,6 +165,59 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     assert.deepEqual(mountsBelow(served.runDirectory), []);
   });
 
+  test('a layer takes no more than its limit, and what is removed makes room', async () => {
+    await readWrite('limited-base');
+    await driver.in('limited-base', (dir) => fs.writeFileSync(`${dir}/lower`, Buffer.alloc(3 << 20, 1)));
+    await driver.call('CreateReadWrite', { ID: 'limited', Parent: 'limited-base', StorageOpt: { size: '8m' } });
+    const MIB = 1 << 20;
+    const free = (dir: string): number => {
+      const { bsize, blocks, bavail } = fs.statfsSync(dir);
+      assert.equal(blocks * bsize, 8 * MIB);
+      return bavail * bsize;
+    };
+    const fill = (path: string): number => {
+      const fd = fs.openSync(path, 'w');
+      let written = 0;
+      try {
+        for (;;) written += fs.writeSync(fd, Buffer.alloc(100_000, 2));
+      } catch (error) {
+        assert.equal((error as NodeJS.ErrnoException).code, 'ENOSPC');
+        return written;
+      } finally {
+        fs.closeSync(fd);
+      }
+    };
+    for (const round of ['new', 'mounted again']) {
+      await driver.in('limited', (dir) => {
+        const before = free(dir);
+        assert.ok(before > 7.9 * MIB, round);
+        const written = fill(`${dir}/big`);
+        assert.ok(written > before - 64_000 && written <= before, `${written} of ${before} bytes were written`);
+        assert.ok(free(dir) < 64_000);
+        fs.writeFileSync(`${dir}/big`, Buffer.alloc(MIB), { flag: 'r+' });
+        assert.throws(() => fs.appendFileSync(`${dir}/lower`, 'x'), { code: 'ENOSPC' }, 'there is no room for a copy');
+        assert.ok(fs.readFileSync(`${dir}/lower`).equals(Buffer.alloc(3 << 20, 1)));
+      });
+      await driver.in('limited', (dir) => {
+        assert.ok(free(dir) < 64_000, 'counted again');
+        const fd = fs.openSync(`${dir}/big`, 'r');
+        fs.rmSync(`${dir}/big`);
+        assert.ok(free(dir) < 64_000, 'what is open is there');
+        fs.closeSync(fd);
+        for (let tries = 0; free(dir) < 7.9 * MIB && tries < 1000; tries += 1) fs.readdirSync(dir);
+        assert.ok(free(dir) > 7.9 * MIB, 'what is removed makes room');
+        if (round === 'new') return;
+        fs.appendFileSync(`${dir}/lower`, 'x');
+        assert.ok(free(dir) < 5 * MIB);
+        fs.truncateSync(`${dir}/lower`, 10);
+        assert.ok(free(dir) > 7.9 * MIB);
+      });
+    }
+    assert.deepEqual(((await driver.call('GetMetadata', { ID: 'limited' })) as { Metadata: { QuotaBytes: string } }).Metadata.QuotaBytes, String(8 * MIB));
+    for (const size of ['0', 'x', '-1', '1e3', '']) await assert.rejects(driver.call('CreateReadWrite', { ID: 'x', StorageOpt: { size } }), /as a size/);
+    await remove('limited', 'limited-base');
+  });
+
   test('what is wrong is said', async () => {
     await create('wrong');
     await driver.apply('wrong', '', EMPTY_TAR);

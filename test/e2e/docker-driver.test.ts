@@ -83,6 +83,13 @@ describe('docker on ufs as its graph driver', { skip: needsRootAndFuse || (exist
     dockerd.docker('rm', id);
   });
 
+  test('--storage-opt size is a limit, which df shows', () => {
+    const out = dockerd.docker('run', '--rm', '--network', 'none', '--storage-opt', 'size=64m', IMAGE, 'sh', '-c',
+      'busybox df -k / | busybox tail -n 1; busybox dd if=/dev/zero of=/big bs=1M 2>&1 | busybox grep -o "No space left"; busybox rm /big; echo room >/small; cat /small');
+    assert.match(out, / 65536 +[0-9]+ .*\nNo space left\nroom\n$/);
+    assert.match(dockerd.try('run', '--rm', '--storage-opt', 'size=lots', IMAGE).err, /Cannot use "lots" as a size/);
+  });
+
   test('BuildKit builds the same tree, and what it built is saved and loaded', () => {
     dockerd.buildKit = true;
     try {

@@ -1,7 +1,7 @@
 import type { AttributeChange } from '../../file-system.ts';
 import { attempt, FsError } from '../../errno.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFREG, type Stat } from '../../stat.ts';
-import { close } from '../../host/at.ts';
+import { close, statFd } from '../../host/at.ts';
 import { utimensAt, utimensFd } from '../../host/attributes.ts';
 import { O_WRONLY } from '../../host/constants.ts';
 import { truncateFd } from '../../host/file.ts';
@@ -71,6 +71,7 @@ function truncate(union: Union, node: Node, size: number, killPrivileges: boolea
   const fd = union.openUpper(node, O_WRONLY);
   try {
     truncateFd(fd, size);
+    union.usage?.measured(statFd(fd));
     if (killPrivileges) clearPrivileges(union.writable(), node, fd);
   } finally {
     close(fd);

@@ -142,6 +142,7 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   }
   // Its ctime is that of the move.
   if (!direct) attempt(() => (stat = upper.owners.stat(fd ?? { directory, name })));
+  union.usage?.measured(stat);
   const node = union.table.add(making.type);
   node.upper = true;
   node.unprivileged = (stat.mode & (S_ISUID | S_ISGID)) === 0;

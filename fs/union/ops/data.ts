@@ -2,7 +2,7 @@ import { FsError } from '../../errno.ts';
 import { PERMISSIONS, S_ISGID, S_ISUID } from '../../stat.ts';
 import { close, statFd } from '../../host/at.ts';
 import { utimensFd } from '../../host/attributes.ts';
-import { O_ACCMODE, O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
+import { FALLOC_FL_PUNCH_HOLE, O_ACCMODE, O_RDONLY, TMPFS_MAGIC } from '../../host/constants.ts';
 import { CANNOT_TELL, lseek as hostLseek, preadFull, preadNoWait, pwrite, statfs } from '../../host/file.ts';
 import { addressOf } from '../../host/native.ts';
 import { withoutPrivileges } from '../../layer/owners.ts';
@@ -55,16 +55,18 @@ export function write(union: Union, handleId: number, offset: number, data: Buff
   const fd = descriptor(union, handle);
   // With a writeback cache the kernel decides what the mtime is, and tells where it changed: not when it gets round to writing.
   const before = how.fromCache && union.kernel?.writebackCache === true ? statFd(fd) : undefined;
+  const length = union.usage === undefined ? data.length : union.usage.allowed(fd, offset, data.length);
   let done = 0;
-  while (done < data.length) {
+  while (done < length) {
     try {
-      done += pwrite(fd, data, done, data.length - done, offset + done);
+      done += pwrite(fd, data, done, length - done, offset + done);
     } catch (error) {
       // As write(2): what was written counts, the next call meets the error.
       if (done === 0) throw error;
       break;
     }
   }
+  union.usage?.measured(statFd(fd));
   if (before !== undefined) utimensFd(fd, undefined, { sec: before.mtimeSec, nsec: before.mtimeNsec });
   if (how.killPrivileges) clearPrivileges(union.writable(), handle.node, fd);
   return done;
@@ -109,7 +111,25 @@ export function fallocate(union: Union, handleId: number, what: { mode: number; 
   const handle = union.handles.file(handleId);
   const job = { kind: 'allocate', fd: descriptor(union, handle), ...what } as const;
   if (how?.killPrivileges === true) clearPrivileges(union.writable(), handle.node, job.fd);
-  return ignoreValue(what.length <= INLINE ? perform(job) : union.run(job));
+  if ((what.mode & FALLOC_FL_PUNCH_HOLE) === 0) union.usage?.require(what.length);
+  return ignoreValue(measuring(union, job.fd, () => (what.length <= INLINE ? perform(job) : union.run(job))));
+}
+
+/** What a file takes after something was done to it, failing too. */
+function measuring(union: Union, fd: number, act: () => number | Promise<number>): number | Promise<number> {
+  const { usage } = union;
+  if (usage === undefined) return act();
+  const measure = (): void => usage.measured(statFd(fd));
+  let done: number | Promise<number>;
+  try {
+    done = act();
+  } catch (error) {
+    measure();
+    throw error;
+  }
+  if (done instanceof Promise) return done.finally(measure);
+  measure();
+  return done;
 }
 
 /** The host knows nothing of pages the kernel hasn't written yet, so it writes those first: they are there without a writeback cache too, where a mapping was written to. */
@@ -136,5 +156,6 @@ export function copyFileRange(union: Union, what: { source: Place; target: Place
   const [from, to] = [union.handles.file(source.handle), union.handles.file(target.handle)];
   const job = { kind: 'copyRange', from: descriptor(union, from), fromOffset: source.offset, to: descriptor(union, to), toOffset: target.offset, length } as const;
   if (how?.killPrivileges === true) clearPrivileges(union.writable(), to.node, job.to);
-  return length <= INLINE ? perform(job) : union.run(job);
+  union.usage?.require(length);
+  return measuring(union, job.to, () => (length <= INLINE ? perform(job) : union.run(job)));
 }

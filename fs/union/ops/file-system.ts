@@ -15,7 +15,13 @@ export function statfs(union: Union): FsStatistics {
   if (host === undefined) {
     return { blocks: 0, freeBlocks: 0, availableBlocks: 0, files: 0, freeFiles: 0, blockSize: 4096, fragmentSize: 4096, nameMax: NAME_MAX };
   }
-  const { blocks, freeBlocks, availableBlocks, files, freeFiles, blockSize, fragmentSize, nameMax } = host;
+  const { files, freeFiles, blockSize, fragmentSize, nameMax } = host;
+  let { blocks, freeBlocks, availableBlocks } = host;
+  if (union.usage !== undefined) {
+    const free = Math.floor(union.usage.free / fragmentSize);
+    blocks = Math.floor(union.usage.limit / fragmentSize);
+    [freeBlocks, availableBlocks] = [Math.min(free, freeBlocks), Math.min(free, availableBlocks)];
+  }
   const longest = union.upper?.spelling === 'aufs' ? NAME_MAX - AUFS_PREFIX.length : NAME_MAX;
   return { blocks, freeBlocks, availableBlocks, files, freeFiles, blockSize, fragmentSize, nameMax: Math.min(nameMax || NAME_MAX, longest) };
 }

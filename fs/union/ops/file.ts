@@ -117,6 +117,7 @@ function knownToPassThrough(union: Union, node: Node, how: { flags: number; fd: 
   const { passthrough = 'auto' } = union.options;
   if (union.kernel?.passthrough !== true || passthrough === 'never') return false;
   for (const handle of node.handles ?? []) return handle.passthrough;
+  if (union.usage !== undefined && (union.hasData(node) || how.flags !== O_RDONLY)) return false;
   // The kernel's own writes to a backing file are made with our rights, and would leave setuid and setgid as they are.
   if (how.flags !== O_RDONLY && !node.unprivileged && how.fd !== undefined) {
     node.unprivileged = (union.writable().owners.stat(how.fd).mode & (S_ISUID | S_ISGID)) === 0;

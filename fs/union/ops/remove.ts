@@ -56,6 +56,9 @@ function changedNow(): { ctimeSec: number; ctimeNsec: number } {
 
 /** Takes a name from a file: `act` does so on disk, in one step. `inUpper`: the upper has the name. Where it fails, all is as it was. */
 export function loseName(union: Union, { parent, name, node }: { parent: Node; name: Name; node: Node }, inUpper: boolean, act: () => void): void {
+  const { usage } = union;
+  const lost = usage !== undefined && inUpper ? union.hostStat(node) : undefined;
+  const links = union.upper?.index.has(node.linkKey ?? '') === true ? 2 : 1;
   union.keep(node);
   try {
     if (node.linkKey === undefined) act();
@@ -64,6 +67,8 @@ export function loseName(union: Union, { parent, name, node }: { parent: Node; n
     union.unkeep(node);
     throw error;
   }
+  // What is open goes when it is closed.
+  if (lost !== undefined && node.orphan === undefined && (node.type === S_IFDIR || lost.nlink <= links)) usage?.gone(lost);
   union.unlinked(node, parent, name);
 }
 

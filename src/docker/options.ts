@@ -1,0 +1,36 @@
+import { UfsError } from '../errors.ts';
+
+/** What a container's storage may be told. */
+export interface StorageOptions {
+  /** Bytes its writable layer may take. */
+  size?: number;
+}
+
+/** `dockerd --storage-opt key=value`: what holds for containers whose user says nothing else. */
+export function parseDriverOptions(options: readonly string[]): StorageOptions {
+  return parseStorageOptions(Object.fromEntries(options.map((option) => {
+    const at = option.indexOf('=');
+    if (at < 0) throw new UfsError('UFS_USAGE', `Cannot take the storage option "${option}": not key=value`);
+    return [option.slice(0, at), option.slice(at + 1)];
+  })));
+}
+
+/** `docker run --storage-opt key=value`. */
+export function parseStorageOptions(options: Readonly<Record<string, string>>): StorageOptions {
+  const parsed: StorageOptions = {};
+  for (const [key, value] of Object.entries(options)) {
+    if (key.toLowerCase() !== 'size') throw new UfsError('UFS_USAGE', `Unknown option ${key}`);
+    parsed.size = parseSize(value);
+  }
+  return parsed;
+}
+
+const POWERS = 'kmgtp';
+
+/** A size as Docker takes it (go-units, RAMInBytes): 1024-based, "64m", "1.5GiB". */
+export function parseSize(text: string): number {
+  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([kmgtp])?i?b?$/i.exec(text.trim()) ?? [];
+  const bytes = Math.floor(Number(number) * 1024 ** (unit === '' ? 0 : POWERS.indexOf(unit.toLowerCase()) + 1));
+  if (number === undefined || !Number.isSafeInteger(bytes) || bytes <= 0) throw new UfsError('UFS_USAGE', `Cannot use "${text}" as a size: not a number of bytes above 0, or of k, m, g, t or p`);
+  return bytes;
+}
