@@ -1,6 +1,7 @@
 import koffi from 'koffi';
-import { errnoName, FsError } from '../../fs/errno.ts';
+import { attempt, errnoName, FsError } from '../../fs/errno.ts';
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from '../../fs/host/constants.ts';
+import { fsync } from '../../fs/host/file.ts';
 
 /** System calls that cases need and neither Node nor `fs/host` has. Names are ASCII; failures throw FsError. */
 const c = koffi.load('libc.so.6');
@@ -82,7 +83,7 @@ export interface Mapping {
   unmap(): void;
 }
 
-/** Maps a file's start. */
+/** Maps a file's start; not of a mount this process serves (see `withMapping`). */
 export function mapFile(fd: number, length: number, protection: number, flags: number): Mapping {
   const address = libc.mmap(null, length, protection, flags, fd, 0) as unknown;
   if (address === null || koffi.address(address) === 0xffff_ffff_ffff_ffffn) check(-1, 'map a file');
@@ -93,12 +94,18 @@ export function mapFile(fd: number, length: number, protection: number, flags: n
   };
 }
 
-/** Maps a file's start and gives its bytes, in place, to `use`, with a way to sync them. */
+/**
+ * Maps a file's start and gives its bytes, in place, to `use`, with a way to sync them. For files of mounts this process serves too: unmapping writes what
+ * isn't on disk with the address space locked, and threads that serve may wait for that lock, so it is synced before.
+ */
 export function withMapping<T>(fd: number, length: number, protection: number, flags: number, use: (bytes: Uint8Array, sync: () => void) => T): T {
   const { bytes, sync, unmap } = mapFile(fd, length, protection, flags);
   try {
     return use(bytes, sync);
   } finally {
+    sync();
+    // All of the file, where `use` hasn't closed it.
+    attempt(() => fsync(fd));
     unmap();
   }
 }
