@@ -70,9 +70,7 @@ async function difference(where: Where, plans: readonly Plan[], script: readonly
   let step = 0;
   const onHang = (pid: number): string => {
     hung = true;
-    const stacks = waitingIn(pid);
-    abort((subject as Subject).directory);
-    return stacks;
+    return waitingIn(pid);
   };
   try {
     subject = await make(where, plans, base);
@@ -130,23 +128,17 @@ function dropCaches(): void {
   if (inInitialUserNamespace()) fs.writeFileSync('/proc/sys/vm/drop_caches', '3');
 }
 
-/** Where in the kernel the threads of a process, and of this one, which serves the mount, are waiting. */
+/** Where in the kernel the threads of a process are, and of this one, which serves the mount; but for those that wait for something to do. */
 function waitingIn(pid: number): string {
-  const lines = [pid, process.pid].flatMap((of) => fs.readdirSync(`/proc/${of}/task`).map((task) => `${of === pid ? 'it' : 'serving'} ${task}: ${['comm', 'wchan', 'stack'].map((what) => readable(`/proc/${of}/task/${task}/${what}`)).join(' ')}`));
-  return lines.join('\n');
+  const threads = [pid, process.pid].flatMap((of) => fs.readdirSync(`/proc/${of}/task`).map((task) => ({ who: of === pid ? 'it' : 'serving', stack: readable(`/proc/${of}/task/${task}/stack`) })));
+  return threads.filter(({ stack }) => !/^\S+ (do_epoll|futex)/.test(stack)).map(({ who, stack }) => `${who}: ${stack}`).join('\n');
 }
 
+/** Stacks are root's to read. */
 function readable(file: string): string {
   try {
     return fs.readFileSync(file, 'utf8').trim();
   } catch (error) {
     return (error as NodeJS.ErrnoException).code ?? '';
   }
-}
-
-/** Ends a mount's connection, so that nobody waits for it any more. */
-function abort(directory: string): void {
-  const line = fs.readFileSync('/proc/self/mountinfo', 'utf8').split('\n').find((entry) => entry.split(' ')[4] === directory);
-  const connection = line?.split(' ')[2]?.split(':')[1];
-  if (connection !== undefined && fs.existsSync(`/sys/fs/fuse/connections/${connection}/abort`)) fs.writeFileSync(`/sys/fs/fuse/connections/${connection}/abort`, '1');
 }
