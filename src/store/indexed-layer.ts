@@ -6,13 +6,14 @@ import { isDirectory, isRegular, isSymlink, type Stat } from '../../fs/stat.ts';
 import { UfsError } from '../errors.ts';
 import { linkKey, type Entry, type Tree } from '../tree/entry.ts';
 import { openContent } from './content.ts';
-import { IndexDatabase } from './index-database.ts';
+import type { IndexDatabase } from './index-database.ts';
 import { shortId, type LayerId } from './layer-id.ts';
 import { readManifest } from './manifest.ts';
-import { ObjectReader } from './object-reader.ts';
+import type { ObjectReader } from './object-reader.ts';
 import { readStoreFile } from './opening.ts';
 import { contentPath, manifestPath, StorePaths } from './paths.ts';
 import type { LayerRecord } from './records.ts';
+import { openSharedIndex } from './shared-index.ts';
 import { treeOf } from './state.ts';
 
 /** Inode numbers of indexed layers start here, above what host file systems give; each layer has 2^32 of them. */
@@ -140,14 +141,13 @@ function reading<T>(action: () => T): T {
 export async function openIndexedLayer({ root, layerId }: { root: string; layerId: LayerId }): Promise<IndexedLayer> {
   const paths = new StorePaths(realpathSync(root));
   const { uuid } = readStoreFile(paths);
-  const index = await IndexDatabase.open(paths.index, uuid);
+  const { index, reader, close } = await openSharedIndex(paths.index, uuid);
   try {
     const chain = await readChain(paths, index, layerId);
-    const reader = new ObjectReader((key) => index.object(key));
     const tree = treeOf(chain[chain.length - 1], reader);
-    return new IndexedLayer({ paths, uuid, reader, tree, chain, onClose: () => void index.close() });
+    return new IndexedLayer({ paths, uuid, reader, tree, chain, onClose: () => void close() });
   } catch (error) {
-    await index.close();
+    await close();
     throw error;
   }
 }

@@ -2,41 +2,38 @@ import type { Name } from '../../fs/name.ts';
 import type { Entry, ObjectKey, TreeReader } from '../tree/entry.ts';
 import { decodeLinks, Directory } from './directory-object.ts';
 
-/** Bytes of decoded directories kept, by their `weight`. */
-const CACHE_LIMIT = 128 * 1024 * 1024;
+/** Bytes of memory for what is kept. */
+const CACHE_LIMIT = 64 * 1024 * 1024;
+/** Bytes of memory a link count takes: its key as text, and its place in a map. */
+const LINK_MEMORY = 100;
 const NO_LINKS: ReadonlyMap<string, number> = new Map();
+
+interface Links {
+  readonly counts: ReadonlyMap<string, number>;
+  readonly weight: number;
+}
 
 /** Reads directory objects, each verified and decoded once as long as it stays among the last ones used. */
 export class ObjectReader implements TreeReader {
   readonly #read: (key: ObjectKey) => Buffer;
   readonly #limit: number;
-  /** Least recently used first. */
-  readonly #directories = new Map<ObjectKey, Directory>();
-  readonly #links = new Map<ObjectKey, ReadonlyMap<string, number>>();
+  /** In the order of use, least recent first. */
+  readonly #kept = new Map<ObjectKey, Directory | Links>();
   #weight = 0;
 
-  /** `read` gives an object's verified bytes. */
+  /** `read` gives an object's verified bytes. `limit`: bytes of memory for decoded objects. */
   constructor(read: (key: ObjectKey) => Buffer, limit = CACHE_LIMIT) {
     this.#read = read;
     this.#limit = limit;
   }
 
+  /** Bytes of memory that what is kept takes: at most the limit, or just one object. */
+  get weight(): number {
+    return this.#weight;
+  }
+
   directory(key: ObjectKey): Directory {
-    const known = this.#directories.get(key);
-    if (known !== undefined) {
-      this.#directories.delete(key);
-      this.#directories.set(key, known);
-      return known;
-    }
-    const directory = new Directory(this.#read(key));
-    this.#directories.set(key, directory);
-    this.#weight += directory.weight;
-    for (const [oldest, { weight }] of this.#directories) {
-      if (this.#weight <= this.#limit || oldest === key) break;
-      this.#directories.delete(oldest);
-      this.#weight -= weight;
-    }
-    return directory;
+    return this.#get(key, (bytes) => new Directory(bytes));
   }
 
   lookup(directory: Entry, name: Name): Entry | undefined {
@@ -49,8 +46,28 @@ export class ObjectReader implements TreeReader {
 
   links(key: ObjectKey | undefined): ReadonlyMap<string, number> {
     if (key === undefined) return NO_LINKS;
-    let links = this.#links.get(key);
-    if (links === undefined) this.#links.set(key, (links = decodeLinks(this.#read(key))));
-    return links;
+    return this.#get(key, (bytes): Links => {
+      const counts = decodeLinks(bytes);
+      return { counts, weight: counts.size * LINK_MEMORY };
+    }).counts;
+  }
+
+  /** An object is always decoded as the same: its first byte says what it is. */
+  #get<T extends Directory | Links>(key: ObjectKey, decode: (bytes: Buffer) => T): T {
+    const known = this.#kept.get(key) as T | undefined;
+    if (known !== undefined) {
+      this.#kept.delete(key);
+      this.#kept.set(key, known);
+      return known;
+    }
+    const object = decode(this.#read(key));
+    this.#kept.set(key, object);
+    this.#weight += object.weight;
+    for (const [oldest, { weight }] of this.#kept) {
+      if (this.#weight <= this.#limit || oldest === key) break;
+      this.#kept.delete(oldest);
+      this.#weight -= weight;
+    }
+    return object;
   }
 }

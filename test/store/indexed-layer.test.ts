@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { closeSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { IndexedLayer } from '../../src/store/indexed-layer.ts';
+import { IndexedLayer, openIndexedLayer } from '../../src/store/indexed-layer.ts';
 import type { LayerRecord } from '../../src/store/records.ts';
 import { Store } from '../../src/store/store.ts';
 import type { Change, NewInode } from '../../src/tree/change.ts';
@@ -126,5 +126,23 @@ test('a worker thread opens a layer while the main thread has the store', async 
       result: layer.list(layer.root).map(({ name, ino }) => name + ino), text: 'linked', origin: layer.origin(layer.root), key: layer.subtreeKey(layer.root),
     });
     await addLayer(store, { after: 'the worker has closed it' });
+  });
+});
+
+test('layers a thread has open share what was read of the index, which goes on to be read when the first of them is closed', async () => {
+  await withLayer(async (_layer, store, record) => {
+    const first = await openIndexedLayer({ root: store.root, layerId: record.id });
+    const top = await addLayer(store, { new: 'file' }, record);
+    const [second, third] = await Promise.all([openIndexedLayer({ root: store.root, layerId: top.id }), openIndexedLayer({ root: store.root, layerId: record.id })]);
+    assert.equal(get(second, 'dir', 'sub'), get(first, 'dir', 'sub'));
+    assert.equal(get(third, 'a'), get(first, 'a'));
+    first.close();
+    third.close();
+    assert.equal(second.list(get(second, 'dir')).length, 2);
+    assert.equal(second.stat(get(second, 'new')).size, 4);
+    second.close();
+    const again = await openIndexedLayer({ root: store.root, layerId: top.id });
+    assert.equal(again.stat(get(again, 'new')).size, 4);
+    again.close();
   });
 });
