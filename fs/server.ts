@@ -127,8 +127,7 @@ export class FuseServer {
         clearEventfd(this.wakeFd);
         this.options.onWake?.();
       }
-      this.serveReady();
-      used = true;
+      if (this.serveReady() > 0) used = true;
       bursts += 1;
       if (woken || pending || bursts >= TURN_AFTER) {
         bursts = 0;
@@ -140,7 +139,9 @@ export class FuseServer {
     close(this.wakeFd);
   }
 
-  private serveReady(): void {
+  /** How many requests (or ends of mounts) there were. */
+  private serveReady(): number {
+    let served = 0;
     for (let index = this.serving.length - 1; index >= 0; index -= 1) {
       // Mounts added meanwhile are behind those that were polled.
       if (index * 8 + 14 >= this.polled.length || this.polled.readUInt16LE(index * 8 + 14) === 0) continue;
@@ -148,6 +149,7 @@ export class FuseServer {
       for (let count = 0; count < BURST; count += 1) {
         const length = channel.receive(this.exchange.request);
         if (length === NOTHING) break;
+        served += 1;
         if (length === UNMOUNTED) {
           this.remove(index);
           break;
@@ -155,6 +157,7 @@ export class FuseServer {
         session.handle(length);
       }
     }
+    return served;
   }
 
   private remove(index: number): void {

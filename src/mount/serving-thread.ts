@@ -3,6 +3,8 @@ import { FsError } from '../../fs/errno.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
+import type { UnionFs } from '../../fs/union/union-fs.ts';
+import { Garbage } from './garbage.ts';
 import { openUnion } from './open-union.ts';
 import type { MountSpec } from './spec.ts';
 
@@ -16,12 +18,16 @@ FsError.stacks = process.env['UFS_DEBUG'] !== undefined;
 const { port } = workerData as { port: MessagePort };
 const send = (message: FromServing): void => port.postMessage(message);
 
+const garbage = new Garbage();
+const served = new Set<UnionFs>();
+
 /** The thread all mounts of a process are served by. */
 const server: FuseServer = new FuseServer({
   onWake: () => {
     helpers.drain();
     for (let received = receiveMessageOnPort(port); received !== undefined; received = receiveMessageOnPort(port)) handle(received.message as ToServing);
   },
+  onQuiet: () => garbage.quiet([...served].reduce((nodes, fileSystem) => nodes + fileSystem.counts().nodes, 0)),
   onError: (error) => send({ kind: 'error', message: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
 });
 const helpers = new Helpers({ wakeFd: server.wakeFd });
@@ -32,10 +38,12 @@ function handle(message: ToServing): void {
 }
 
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
-  const { fileSystem, close } = await openUnion(spec, helpers, { store: true });
+  const { fileSystem, union, close } = await openUnion(spec, helpers, { store: true });
+  served.add(union);
   server.add({
     fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback: spec.upper?.limit === undefined }),
     onEnd: () => {
+      served.delete(union);
       close();
       send({ kind: 'ended', id });
     },
