@@ -124,7 +124,9 @@ export class GraphLayers {
       const parent = this.parentOf(id);
       if (container.sealed !== undefined) throw new UfsError('UFS_LAYER_EXISTS', `Cannot apply an archive to layer "${id}": it was filled before`);
       if (this.#mounts.mountOf(id) !== undefined || this.#childrenOf(id).length > 0) throw new UfsError('UFS_LAYER_IN_USE', `Cannot apply an archive to layer "${id}": it is in use`);
-      const layer = await applyLayer(this.#store, archive, { ...work, parent: parent === undefined ? undefined : (await this.seal(parent)).id });
+      const below = parent === undefined ? undefined : (await this.seal(parent)).id;
+      this.#store.beginFilling(container);
+      const layer = await applyLayer(this.#store, archive, { ...work, parent: below });
       await this.#seal(container, layer);
       return layer;
     });

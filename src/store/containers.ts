@@ -6,7 +6,7 @@ import { utimensAt } from '../../fs/host/attributes.ts';
 import { AT_FDCWD } from '../../fs/host/constants.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
-import { makeDirectory, replaceFile } from './durable.ts';
+import { makeDirectory, replaceFile, writeNewFile } from './durable.ts';
 import { checkContainerId, type LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
 import { manifestPath } from './paths.ts';
@@ -94,6 +94,19 @@ export async function removeContainer(state: StoreState, idOrName: string): Prom
     if (above !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove container "${record.name ?? record.id}": container "${above.name ?? above.id}" stands on it`);
     await discard(state, [record]);
   });
+}
+
+/**
+ * Marks a container as one that is being filled, which happens once: a second attempt may be with a part of what the first one should have had. UFS_LAYER_EXISTS.
+ */
+export function beginFilling(state: StoreState, record: ContainerRecord): void {
+  const mark = join(state.paths.layer(record.number), 'filling');
+  try {
+    writeNewFile(mark, '');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    throw new UfsError('UFS_LAYER_EXISTS', `Cannot fill "${record.id}": that was begun before; it has to be made anew`, { cause: error });
+  }
 }
 
 /** What a container stands on: a layer (or nothing), and the containers on that, bottom first. */

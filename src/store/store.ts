@@ -2,7 +2,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
 import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
-import { belowContainer, createContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { beginFilling, belowContainer, createContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
 import { LayerContent } from './content.ts';
 import { checkImageLayers, type NewImage } from './image-table.ts';
 import { IndexedLayer } from './indexed-layer.ts';
@@ -144,6 +144,11 @@ export class Store {
   /** What a container stands on: a layer (or nothing), and the containers on that, bottom first. */
   below(container: Container): { layer: LayerId | undefined; containers: Container[] } {
     return belowContainer(this.#state, container);
+  }
+
+  /** Once for each container: see `beginFilling` of containers.ts. */
+  beginFilling(container: Container): void {
+    beginFilling(this.#state, container);
   }
 
   /** Notes that a layer was made of a container, which isn't to be written to any more. */

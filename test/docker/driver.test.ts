@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Bench, mountsBelow } from '../helpers/cli.ts';
+import { Bench, mountsBelow, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
 import { ServedDriver } from '../e2e/served-driver.ts';
 import { PluginClient } from './client.ts';
@@ -232,6 +232,9 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     await create('short', 'wrong');
     await assert.rejects(driver.apply('short', 'wrong', Buffer.alloc(700, 'x')), /ApplyDiff: invalid tar header/);
     await assert.rejects(driver.apply('short', '', EMPTY_TAR), /doesn't stand on ""/);
+    await assert.rejects(driver.apply('short', 'wrong', EMPTY_TAR), /that was begun before/, 'dockerd sends what is left of an archive when it tries again');
+    await remove('short');
+    await create('short', 'wrong');
     await driver.apply('short', 'wrong', EMPTY_TAR);
     await remove('short', 'wrong');
     assert.deepEqual(await driver.call('Exists', { ID: 'wrong' }), { Exists: false });
@@ -254,6 +257,33 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     }
     assert.deepEqual(await driver.changes('kept-top', 'kept'), ['A /SIGKILL', 'A /SIGTERM']);
     await remove('kept-top', 'kept');
+  });
+
+  test('of an archive that breaks off, or whose driver is killed, nothing is kept', async () => {
+    bench.sh('mkdir tree; dd if=/dev/urandom of=tree/f bs=1M count=3 status=none; tar -C tree -cf tree.tar .');
+    const archive = fs.readFileSync(bench.path('tree.tar'));
+    const half = archive.length / 2;
+    await create('half');
+    await assert.rejects(driver.apply('half', '', (async function* () {
+      yield archive.subarray(0, half);
+      throw new Error('broken off');
+    })()));
+    await create('killed');
+    await assert.rejects(driver.apply('killed', '', (async function* () {
+      yield archive.subarray(0, half);
+      await until(() => bench.sh('ls store/layers/*/filling | wc -l') === '2\n', 'the second layer is being filled');
+      await served.end('SIGKILL');
+      yield archive.subarray(half);
+    })()));
+    await served.start();
+    for (const id of ['half', 'killed']) {
+      await assert.rejects(driver.apply(id, '', archive), /that was begun before/);
+      await remove(id);
+      await create(id);
+      assert.equal(await driver.apply(id, '', archive), 3 << 20);
+      assert.ok((await driver.diff(id, '')).equals(archive));
+    }
+    await remove('half', 'killed');
   });
 
   test('nothing is left of what was removed', async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, statfsSync } from 'node:fs';
-import { type Bench, mountsBelow, type Result } from '../helpers/cli.ts';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { type Bench, mountsBelow, type Result, until } from '../helpers/cli.ts';
 import { needsOverlayfs } from '../helpers/needs.ts';
 import { engineImage, type EngineImage } from './sample-image.ts';
 import { succeeded } from './podman.ts';
@@ -32,6 +32,9 @@ export class Dockerd {
     const directory = bench.path(name);
     bench.sh(`mkdir -p ${directory}/config`);
     const driver = options.driver ?? (needsOverlayfs !== false || statfsSync(directory).type === OVERLAYFS ? 'vfs' : 'overlay2');
+    // Of one before, which dies with its dockerd, a zombie would pass for a containerd that runs: whoever reaps it may take seconds.
+    const containerd = `${directory}/exec/containerd/containerd.pid`;
+    if (existsSync(containerd)) await until(() => !existsSync(`/proc/${readFileSync(containerd, 'utf8')}`), 'the last containerd is gone');
     const log = openSync(`${directory}/log`, 'w');
     const daemon = spawn(DOCKERD, [
       '-s', driver, '--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '-H', `unix://${directory}/socket`, '--pidfile', `${directory}/pid`,
@@ -78,6 +81,13 @@ export class Dockerd {
     this.docker('export', '-o', `${directory}.tar`, container);
     this.docker('rm', container);
     this.#bench.sh(`mkdir -p ${directory}; tar --numeric-owner --xattrs --xattrs-include='*' -pxf ${directory}.tar -C ${directory}`);
+  }
+
+  /** SIGKILL. Containers may live on. */
+  async kill(): Promise<void> {
+    this.#daemon.kill('SIGKILL');
+    await this.#ended;
+    rmSync(`${this.#directory}/pid`, { force: true });
   }
 
   async stop(): Promise<void> {
