@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Bench, mountsBelow } from '../helpers/cli.ts';
-import { needsRootAndFuse } from '../helpers/needs.ts';
+import { Bench, mountsBelow, until } from '../helpers/cli.ts';
+import { needsProgram, needsRootAndFuse } from '../helpers/needs.ts';
 import { treeDifferences } from '../helpers/tree.ts';
 import { Dockerd, DOCKERD } from './dockerd.ts';
 import { exported, imageTree, SAYS, writeContext } from './sample-image.ts';
@@ -106,6 +107,37 @@ describe('docker on ufs as its graph driver', { skip: needsRootAndFuse || (exist
     dockerd.docker('rmi', '-f', 'kit:1');
     dockerd.docker('load', '-q', '-i', 'kit.tar');
     assert.equal(dockerd.image('kit:1').id, id);
+  });
+
+  test('--squash makes one layer of several', () => {
+    bench.sh(`mkdir squash; printf 'FROM ${IMAGE}\\nRUN echo a >/a; rm -rf /keep/to-directory\\nRUN rm /a; echo b >/b\\n' >squash/Dockerfile`);
+    dockerd.docker('build', '-q', '--squash', '--network', 'none', '-t', 'squashed', 'squash');
+    assert.equal(dockerd.image('squashed').diffIds.length, dockerd.image(IMAGE).diffIds.length + 1);
+    assert.equal(dockerd.runImage('squashed', 'sh', '-c', 'cat /b; echo /a* /keep/to-*'), 'b\n/a* /keep/to-*\n');
+  });
+
+  test('what is pushed to a registry is pulled by another daemon as the same image, and the other way round', { skip: needsProgram('docker-registry') }, async () => {
+    writeFileSync(bench.path('registry.yml'), `version: 0.1\nlog: {level: error}\nstorage: {filesystem: {rootdirectory: ${bench.path('registry')}}}\nhttp: {addr: '127.0.0.1:5099'}\n`);
+    const registry = spawn('docker-registry', ['serve', bench.path('registry.yml')], { stdio: 'ignore' });
+    let other: Dockerd | undefined;
+    try {
+      const name = '127.0.0.1:5099/sample:1';
+      dockerd.docker('tag', IMAGE, name);
+      await until(() => dockerd.try('push', '-q', name).code === 0, 'the registry takes the image');
+      other = await Dockerd.start(bench, 'puller');
+      other.docker('pull', '-q', name);
+      assert.deepEqual(other.image(name), dockerd.image(name));
+      other.docker('run', '--name', 'more', '--network', 'none', name, 'sh', '-c', 'echo more >/more; rm /keep/lower');
+      const theirs = name.replace(':1', ':2');
+      other.docker('commit', 'more', theirs);
+      other.docker('push', '-q', theirs);
+      dockerd.docker('pull', '-q', theirs);
+      assert.deepEqual(dockerd.image(theirs), other.image(theirs));
+      assert.equal(dockerd.runImage(theirs, 'sh', '-c', 'cat /more; echo /keep/low*'), 'more\n/keep/low*\n');
+    } finally {
+      registry.kill();
+      await other?.stop();
+    }
   });
 
   test('a commit of 40 MB goes through, eight containers run side by side', async () => {
