@@ -1,6 +1,7 @@
 import type { Io } from '../control/io.ts';
 import type { Logger } from '../log.ts';
 import type { Mounter } from '../mount/mounter.ts';
+import type { PluginHandler } from '../plugin/handler.ts';
 import type { Store } from '../store/store.ts';
 
 /** Thrown where the store belongs to a process that serves it: the command line is run there instead. */
@@ -27,6 +28,8 @@ export interface Context {
   store(how?: { create?: boolean; rebuild?: boolean }): Promise<Store>;
   /** The mounts of this process. */
   readonly mounter: Mounter;
+  /** What it serves besides, each with its metrics. */
+  readonly plugins: PluginHandler[];
   /** Where the process that serves the store listens. */
   readonly socket: string;
   /** Resolves when no mount is left and no command runs. */

@@ -4,6 +4,7 @@ import type { Io } from '../control/io.ts';
 import { ControlServer } from '../control/server.ts';
 import { fileLogger, type Logger } from '../log.ts';
 import { Mounter } from '../mount/mounter.ts';
+import type { PluginHandler } from '../plugin/handler.ts';
 import { Store } from '../store/store.ts';
 import { type Context, RunInServer } from './context.ts';
 
@@ -14,6 +15,7 @@ const IDLE = 500;
 export class ProcessContext implements Context {
   readonly io: Io;
   readonly mounter: Mounter;
+  readonly plugins: PluginHandler[] = [];
   root = '';
   exitCode = 0;
   #store: Promise<Store> | undefined;
@@ -73,7 +75,7 @@ export class ProcessContext implements Context {
     this.#log?.debug({ argv }, 'command');
     const owner = this;
     const context: Context = {
-      io, exitCode: 0, serving: true, mounter: this.mounter,
+      io, exitCode: 0, serving: true, mounter: this.mounter, plugins: this.plugins,
       get root() {
         return owner.root;
       },

@@ -18,7 +18,11 @@ export async function statusRows(store: Store, counts: { layers: number; mounts:
     ['Content', humanSize(status.contentBytes)],
     ['Inodes Used', String(files - ffree)],
     ['Inodes Available', String(ffree)],
+    ['Deferred Deletion Enabled', 'true'],
+    ['Deferred Deleted Layer Count', String(status.removed)],
+    ['Transaction Id', String(status.lastNumber)],
     ['Supports d_type', 'true'],
+    ['Supports shifting', 'true'],
   ];
 }
 

@@ -10,7 +10,7 @@ import type { LayerId } from './layer-id.ts';
 import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
 import type { ImageRecord, LayerRecord } from './records.ts';
-import { collectGarbage, removeLayer, type GcResult } from './removal.ts';
+import { collectGarbage, numbersIn, removeLayer, type GcResult } from './removal.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
 import { LayerTransaction, parentLayer } from './transaction.ts';
 import { emptyDirectory } from './trash.ts';
@@ -24,6 +24,10 @@ export interface StoreStatus {
   /** Bytes of file data of all layers, what they share counted once. */
   contentBytes: number;
   indexBytes: number;
+  /** Removed layers and containers that are still being deleted. */
+  removed: number;
+  /** The number of the last layer or container that was begun: it only grows. */
+  lastNumber: number;
 }
 
 /**
@@ -212,6 +216,8 @@ export class Store {
       root: paths.root, uuid, layers: layers.length, images: images.all().length, containers: table.containers().length,
       contentBytes: layers.reduce((sum, { ownBytes }) => sum + ownBytes, 0),
       indexBytes: directorySize(paths.index),
+      removed: numbersIn(paths.trash).length,
+      lastNumber: this.#state.nextNumber - 1,
     };
   }
 

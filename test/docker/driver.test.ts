@@ -286,6 +286,14 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     await remove('half', 'killed');
   });
 
+  test('ufs status tells what was done, as metrics too', async () => {
+    await driver.call('Status');
+    await assert.rejects(driver.call('Get', { ID: 'nobody' }));
+    const metrics = bench.ufs('status', '--prometheus');
+    for (const line of [/^ufs_layers 0$/m, /^ufs_mounts 0$/m, /^ufs_plugin_calls_total\{method="GraphDriver\.Status"\} [1-9]/m, /^ufs_plugin_errors_total\{method="GraphDriver\.Get"\} [1-9]/m, /^ufs_plugin_active_calls 0$/m]) assert.match(metrics, line);
+    assert.equal((JSON.parse(bench.ufs('status', '--json')) as { containers: number }).containers, 0);
+  });
+
   test('nothing is left of what was removed', async () => {
     assert.equal(bench.ufs('layers', '--json').trim(), '[]');
     assert.equal(bench.ufs('containers', '--json').trim(), '[]');

@@ -8,6 +8,8 @@ import { getXattrIfAny } from '../../../fs/host/xattr.ts';
 import { nameFromText, nameToText } from '../../../fs/name.ts';
 import { UfsError } from '../../errors.ts';
 import { findSubject, topLayer } from '../../graph/trees.ts';
+import { metricText } from '../../plugin/metrics.ts';
+import type { StoreStatus } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, json, shortId, table } from '../output.ts';
 import { mountedAt } from '../mounted.ts';
@@ -45,10 +47,12 @@ export function inspectCommands(program: Command, context: Context): void {
   program.command('status')
     .description('Tell what the store holds and what is mounted.')
     .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => {
+    .option('--prometheus', 'as metrics, with those of Docker\'s calls where `ufs serve` answers them')
+    .action(async (options: { json?: boolean; prometheus?: boolean }) => {
       const store = await context.store({ create: true });
       const status = { ...(await store.status()), mounts: context.mounter.mounts().map(({ spec }) => nameToText(spec.target)), servedBy: context.serving ? process.pid : undefined };
-      if (options.json === true) await io.out(json(status));
+      if (options.prometheus === true) await io.out(storeMetrics(status) + context.plugins.map(({ metrics }) => metrics.prometheus()).join(''));
+      else if (options.json === true) await io.out(json(status));
       else {
         const rows: [string, string][] = [
           ['Store', status.root], ['Layers', String(status.layers)], ['Images', String(status.images)], ['Containers', String(status.containers)],
@@ -68,6 +72,15 @@ export function inspectCommands(program: Command, context: Context): void {
       if (layer === undefined) throw new UfsError('UFS_NOT_MOUNTED', `Cannot tell the layer of "${at}": it isn't in a mount of ufs`);
       await io.out(options.json === true ? json({ path: at, layer }) : `${layer}\n`);
     });
+}
+
+function storeMetrics(status: StoreStatus & { mounts: string[] }): string {
+  const gauge = (name: string, help: string, value: number): string => metricText(`ufs_${name}`, 'gauge', help, [['', value]]);
+  return [
+    gauge('layers', 'Layers of the store.', status.layers), gauge('images', 'Images of the store.', status.images), gauge('containers', 'Writable layers of the store.', status.containers),
+    gauge('mounts', 'Mounts this process serves.', status.mounts.length), gauge('content_bytes', 'File data of all layers, what they share counted once.', status.contentBytes),
+    gauge('index_bytes', 'Size of the index.', status.indexBytes), gauge('removed', 'Layers and containers that are being deleted.', status.removed),
+  ].join('');
 }
 
 /** The layer a file comes from; undefined outside of ufs's mounts. */

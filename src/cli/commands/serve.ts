@@ -43,6 +43,7 @@ async function serveDocker(context: Context, log: Logger, flags: ServeFlags, nam
   const driver = new StoreDriver({ store: await context.store(), mounter: context.mounter, mountDirectory: join(flags.runDirectory, 'docker'), log: (message) => log.warn(message) });
   const handler = new GraphDriverHandler(driver, { log, pluginDirectory: flags.pluginDirectory });
   await handler.serveUnix(name);
+  context.plugins.push(handler);
   context.io.err(`ufs: serving Docker's graph driver "${name}"\n`);
   return handler;
 }
