@@ -1,30 +1,24 @@
-export interface MethodCounts {
-  /** Calls that ended. */
+interface MethodCounts {
   calls: number;
-  /** Of these, what failed. */
   errors: number;
-  /** Seconds all its calls took together, until their answers were taken. */
+  /** Seconds all its calls took together. */
   seconds: number;
-  /** Bytes of request bodies. */
-  received: number;
-  /** Bytes of answers, headers too. */
-  sent: number;
 }
 
-/** Counts of what a plugin's sockets did since they were opened. */
+/** Counts of what a plugin's socket did since it was opened. */
 export class PluginMetrics {
-  /** By method ("GraphDriver.Get"); calls of what isn't one are under "unknown". */
   readonly methods = new Map<string, MethodCounts>();
   /** Calls under way. */
   active = 0;
+  /** Bytes of request bodies, and of answers. */
+  received = 0;
+  sent = 0;
 
-  ended(method: string, call: { seconds: number; failed: boolean; received: number; sent: number }): void {
-    const counts = this.methods.get(method) ?? { calls: 0, errors: 0, seconds: 0, received: 0, sent: 0 };
+  ended(method: string, seconds: number, failed: boolean): void {
+    const counts = this.methods.get(method) ?? { calls: 0, errors: 0, seconds: 0 };
     counts.calls += 1;
-    counts.errors += call.failed ? 1 : 0;
-    counts.seconds += call.seconds;
-    counts.received += call.received;
-    counts.sent += call.sent;
+    counts.errors += failed ? 1 : 0;
+    counts.seconds += seconds;
     this.methods.set(method, counts);
   }
 
@@ -38,9 +32,9 @@ export class PluginMetrics {
     metric('ufs_plugin_calls_total', 'counter', 'Calls that ended.', byMethod('calls'));
     metric('ufs_plugin_errors_total', 'counter', 'Calls that failed.', byMethod('errors'));
     metric('ufs_plugin_seconds_total', 'counter', 'Seconds calls took.', byMethod('seconds'));
-    metric('ufs_plugin_received_bytes_total', 'counter', 'Bytes of request bodies.', byMethod('received'));
-    metric('ufs_plugin_sent_bytes_total', 'counter', 'Bytes of answers.', byMethod('sent'));
     metric('ufs_plugin_active_calls', 'gauge', 'Calls under way.', [['', this.active]]);
+    metric('ufs_plugin_received_bytes_total', 'counter', 'Bytes of request bodies.', [['', this.received]]);
+    metric('ufs_plugin_sent_bytes_total', 'counter', 'Bytes of answers.', [['', this.sent]]);
     return `${lines.join('\n')}\n`;
   }
 }

@@ -8,7 +8,7 @@ import { getXattrIfAny } from '../../../fs/host/xattr.ts';
 import { nameFromText, nameToText } from '../../../fs/name.ts';
 import { UfsError } from '../../errors.ts';
 import { findSubject, topLayer } from '../../graph/trees.ts';
-import { metricText } from '../../plugin/metrics.ts';
+import { metricText } from '../../plugin/metric-text.ts';
 import type { StoreStatus } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, json, shortId, table } from '../output.ts';
