@@ -1,10 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
-import { UfsError } from '../errors.ts';
+import { sendArchive } from './archive-answer.ts';
 import type { ChangeKind, GraphDriver } from './graph-driver.ts';
 import { checkId, createOptions, idOf, initOptions, type Message, mountLabelOf, parentOf, readMessage } from './messages.ts';
 import type { Capability, Method } from './methods.ts';
+import { bodyOf, readToEnd } from './request-body.ts';
 
 /** As Docker counts them (moby, pkg/archive/changes.go). */
 const KINDS: Record<ChangeKind, number> = { modified: 0, added: 1, deleted: 2 };
@@ -22,6 +20,7 @@ export function graphMethods(driver: GraphDriver): Capability {
       'GraphDriver.Remove': named((message) => driver.remove(idOf(message))),
       'GraphDriver.Get': named(async (message) => ({ Dir: await driver.get(idOf(message), mountLabelOf(message)) })),
       'GraphDriver.Put': named((message) => driver.put(idOf(message))),
+      // Docker takes an error for "no".
       'GraphDriver.Exists': named(async (message) => ({ Exists: await driver.exists(idOf(message)) })),
       'GraphDriver.Status': named(async () => ({ Status: await driver.status() })),
       'GraphDriver.GetMetadata': named(async (message) => ({ Metadata: await driver.metadata(idOf(message)) })),
@@ -37,34 +36,11 @@ export function graphMethods(driver: GraphDriver): Capability {
       'GraphDriver.ApplyDiff': async ({ request, query }) => {
         const parent = query.get('parent') ?? '';
         const id = checkId(query.get('id') ?? '', 'id');
-        return { Size: await driver.applyDiff(id, parent === '' ? undefined : checkId(parent, 'parent'), wholeBody(request)) };
+        const size = await driver.applyDiff(id, parent === '' ? undefined : checkId(parent, 'parent'), bodyOf(request));
+        // A driver may stop at the archive's end. Docker hashes all of what it sends: to answer earlier would stop it there.
+        await readToEnd(request);
+        return { Size: size };
       },
     },
   };
-}
-
-/** The first piece comes before the status is said: what goes wrong at once is an error Docker shows. Later it can only break the connection. */
-async function sendArchive(response: ServerResponse, archive: AsyncIterable<Buffer>): Promise<void> {
-  const pieces = archive[Symbol.asyncIterator]();
-  const first = await pieces.next();
-  response.writeHead(200, { 'Content-Type': 'application/octet-stream' });
-  await pipeline(Readable.from(rest(first, pieces), { objectMode: false }), response);
-}
-
-async function* rest(first: IteratorResult<Buffer>, pieces: AsyncIterator<Buffer>): AsyncGenerator<Buffer> {
-  try {
-    for (let next = first; next.done !== true; next = await pieces.next()) yield next.value;
-  } finally {
-    await pieces.return?.();
-  }
-}
-
-/** A body that ends before its sender said that it is complete throws: it must not pass for a shorter archive. */
-async function* wholeBody(request: IncomingMessage): AsyncGenerator<Buffer> {
-  try {
-    yield* request as AsyncIterable<Buffer>;
-  } catch (cause) {
-    throw new UfsError('UFS_BAD_REQUEST', `Cannot read the archive: the connection broke (${(cause as Error).message})`, { cause });
-  }
-  if (!request.complete) throw new UfsError('UFS_BAD_REQUEST', 'Cannot read the archive: the connection broke');
 }

@@ -1,24 +1,22 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { chmodSync, chownSync, renameSync, rmSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { UfsError } from '../errors.ts';
-import type { Logger } from '../log.ts';
+import { type ClientFiles, DiscoveryFile, freeSocketPath, makeDirectory, SOCKETS, SPECS, writeSpec } from './discovery.ts';
 import type { GraphDriver } from './graph-driver.ts';
 import { graphMethods } from './graph-methods.ts';
 import type { Capability } from './methods.ts';
 import { PluginMetrics } from './metrics.ts';
-import { PluginServer } from './server.ts';
-
-/** Where Docker looks for sockets, and for files that name an address. It can't be told other places. */
-const SOCKETS = '/run/docker/plugins';
-const SPECS = '/etc/docker/plugins';
+import { type PluginLog, PluginServer, type ServerOptions } from './server.ts';
 
 export interface HandlerOptions {
-  log?: Logger;
+  log?: PluginLog;
   /** Instead of /run/docker/plugins. */
   pluginDirectory?: string;
   /** Instead of /etc/docker/plugins. */
   specDirectory?: string;
+  /** Milliseconds `close` waits for calls under way; 10 seconds unless said otherwise. */
+  patience?: number;
 }
 
 /** Certificates for TLS, in PEM. */
@@ -27,19 +25,18 @@ export interface TlsFiles {
   cert: string;
   /** Whose clients are let in; without, anybody. */
   ca?: string;
-  /** For the file Docker reads: where its own certificate and key are, and that of who signed ours. */
-  client?: { caFile?: string; certFile?: string; keyFile?: string };
+  /** For the file Docker reads. */
+  client?: ClientFiles;
 }
 
-/** Serves drivers to Docker on a socket it finds by the plugin's name. */
+/** Serves drivers to Docker on sockets it finds by the plugin's name. */
 export class PluginHandler {
   /** What all its servers did. */
   readonly metrics = new PluginMetrics();
   readonly #capabilities: readonly Capability[];
   readonly #options: HandlerOptions;
   readonly #servers: PluginServer[] = [];
-  /** What Docker finds it by. */
-  readonly #files: string[] = [];
+  readonly #files: DiscoveryFile[] = [];
 
   constructor(capabilities: readonly Capability[], options: HandlerOptions = {}) {
     this.#capabilities = capabilities;
@@ -50,56 +47,64 @@ export class PluginHandler {
   async serveUnix(name: string, gid?: number): Promise<string> {
     checkName(name);
     const directory = this.#options.pluginDirectory ?? SOCKETS;
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
+    makeDirectory(directory);
     const path = join(directory, `${name}.sock`);
-    if (existsSync(path)) {
-      if (await isAlive(path)) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin "${name}": another process does, on ${path}`);
-      rmSync(path);
-    }
+    await freeSocketPath(path);
     // Docker connects as soon as it sees it: nobody may before it has its mode.
     const aside = join(directory, `.${name}-${process.pid}`);
     rmSync(aside, { force: true });
     const server = this.#server();
-    await server.listen(aside);
-    if (gid !== undefined) chownSync(aside, 0, gid);
-    chmodSync(aside, gid === undefined ? 0o600 : 0o660);
-    renameSync(aside, path);
-    this.#files.push(path);
+    try {
+      await listen(server, aside, path);
+      if (gid !== undefined) chownSync(aside, 0, gid);
+      chmodSync(aside, gid === undefined ? 0o600 : 0o660);
+      renameSync(aside, path);
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    this.#keep(server, new DiscoveryFile(path));
     return path;
   }
 
-  /** Listens on an address ("host:port"; port 0: any) and writes the file that tells Docker of it; "tcp://host:port". */
+  /** Listens on an address ("host:port"; port 0: any) and writes the file that tells Docker of it; "tcp://host:port". Without TLS whoever reaches the address is obeyed. */
   async serveTcp(name: string, address: string, tls?: TlsFiles): Promise<string> {
     checkName(name);
-    const [, host, port] = /^(.*):(\d{1,5})$/.exec(address) ?? [];
-    if (host === undefined || port === undefined) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin "${name}" on "${address}": not "host:port"`);
+    const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
+    const bare = host?.replace(/^\[(.*)\]$/, '$1');
+    // "::1:80" would be taken for the host "::1": that has to be "[::1]:80".
+    if (host === undefined || bare === undefined || Number(port) > 65535 || (isIP(host) === 6)) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin "${name}" on "${address}": not "host:port"`);
     const { key, cert, ca } = tls ?? {};
     const server = this.#server(tls === undefined ? undefined : { key, cert, ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }) });
-    const listening = await server.listen({ host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) });
-    const url = `tcp://${host}:${typeof listening === 'string' ? port : listening.port}`;
-    const directory = this.#options.specDirectory ?? SPECS;
-    mkdirSync(directory, { recursive: true, mode: 0o755 });
-    const client = tls?.client ?? {};
-    const [file, text] = tls === undefined ? [`${name}.spec`, url] : [`${name}.json`, JSON.stringify({
-      Name: name, Addr: url.replace('tcp:', 'https:'), TLSConfig: { InsecureSkipVerify: false, CAFile: client.caFile ?? '', CertFile: client.certFile ?? '', KeyFile: client.keyFile ?? '' },
-    })];
-    const path = join(directory, file);
-    writeFileSync(`${path}.new`, `${text}\n`, { mode: 0o644 });
-    renameSync(`${path}.new`, path);
-    this.#files.push(path);
-    return url;
+    let file: DiscoveryFile;
+    let where: string;
+    try {
+      const listening = await listen(server, { host: bare, port: Number(port) }, address);
+      where = `${host}:${typeof listening === 'string' ? port : listening.port}`;
+      file = writeSpec(this.#options.specDirectory ?? SPECS, name, where, tls === undefined ? undefined : (tls.client ?? {}));
+    } catch (error) {
+      await server.close();
+      throw error;
+    }
+    this.#keep(server, file);
+    return `tcp://${where}`;
   }
 
-  /** Takes the socket away, and ends when the calls under way have. */
+  /** Takes away what Docker finds it by, and ends when the calls under way have; what takes longer than `patience` loses its connection. */
   async close(): Promise<void> {
-    for (const path of this.#files.splice(0)) rmSync(path, { force: true });
+    for (const file of this.#files.splice(0)) file.remove();
     await Promise.all(this.#servers.splice(0).map((server) => server.close()));
   }
 
-  #server(tls?: ConstructorParameters<typeof PluginServer>[0]['tls']): PluginServer {
-    const server = new PluginServer({ capabilities: this.#capabilities, metrics: this.metrics, log: this.#options.log, tls });
+  #server(tls?: ServerOptions['tls']): PluginServer {
+    const { log, patience = 10_000 } = this.#options;
+    return new PluginServer({ capabilities: this.#capabilities, metrics: this.metrics, log, tls, patience });
+  }
+
+  #keep(server: PluginServer, file: DiscoveryFile): void {
     this.#servers.push(server);
-    return server;
+    this.#files.push(file);
+    this.#options.log?.info({ file: file.path }, 'serving Docker');
   }
 }
 
@@ -114,11 +119,12 @@ function checkName(name: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/.test(name)) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin ${JSON.stringify(name)}: only letters, digits and _ . - are allowed in a name`);
 }
 
-async function isAlive(path: string): Promise<boolean> {
-  const socket = connect(path);
+async function listen(server: PluginServer, where: Parameters<PluginServer['listen']>[0], name: string): ReturnType<PluginServer['listen']> {
   try {
-    return await new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)));
-  } finally {
-    socket.destroy();
+    return await server.listen(where);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const reason = code === 'EADDRINUSE' ? 'another process does (EADDRINUSE); stop it, or choose another address' : message;
+    throw new UfsError('UFS_PLUGIN', `Cannot listen on ${name}: ${reason}`, { cause });
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
-import { UfsError } from '../errors.ts';
+import { BadRequest } from './bad-request.ts';
 import type { CreateOptions, IdMap, InitOptions } from './graph-driver.ts';
+import { bodyOf } from './request-body.ts';
 
 /** Bytes a JSON message may have: Docker's are a few hundred. */
 const MESSAGE_MAX = 1 << 20;
@@ -10,23 +11,13 @@ const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
 /** A message's fields, by their names in lower case: Go takes any case. */
 export type Message = ReadonlyMap<string, unknown>;
 
-/** What is wrong with a request, and the HTTP status that says so. */
-export class BadRequest extends UfsError {
-  readonly status: number;
-
-  constructor(message: string, status = 400) {
-    super('UFS_BAD_REQUEST', message);
-    this.status = status;
-  }
-}
-
 /** The JSON object a request carries. Docker's retries after a lost connection have empty bodies, which are refused where anything is needed of them. */
 export async function readMessage(request: IncomingMessage): Promise<Message> {
   const pieces: Buffer[] = [];
   let size = 0;
-  for await (const piece of request as AsyncIterable<Buffer>) {
+  for await (const piece of bodyOf(request)) {
     size += piece.length;
-    if (size > MESSAGE_MAX) throw new BadRequest(`Cannot take a message of more than ${MESSAGE_MAX} bytes`, 413);
+    if (size > MESSAGE_MAX) throw new BadRequest(`Cannot take a message of more than ${MESSAGE_MAX} bytes`, { status: 413 });
     pieces.push(piece);
   }
   const text = Buffer.concat(pieces).toString().trim();
@@ -35,7 +26,7 @@ export async function readMessage(request: IncomingMessage): Promise<Message> {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new BadRequest(`Cannot read the message: ${(cause as Error).message}`);
+    throw new BadRequest(`Cannot read the message: ${(cause as Error).message}`, { cause });
   }
   return fields(value, 'the message');
 }
@@ -63,7 +54,7 @@ export function parentOf(message: Message): string | undefined {
 }
 
 export function checkId(id: string, what: string): string {
-  if (!ID.test(id)) throw new BadRequest(id === '' ? `Cannot do it: ${what} is missing` : `Cannot use ${JSON.stringify(id.slice(0, 300))} as ${what}: only letters, digits and _ . - are allowed, 255 at most`);
+  if (!ID.test(id)) throw new BadRequest(id === '' ? `Cannot tell which layer is meant: ${what} is missing` : `Cannot use ${JSON.stringify(id.slice(0, 300))} as ${what}: only letters, digits and _ . - are allowed, 255 at most`);
   return id;
 }
 
@@ -97,7 +88,7 @@ function idMaps(message: Message, key: string): IdMap[] {
   return maps.map((map: unknown) => {
     const found = fields(map, `a map of ${key}`);
     const number = (...spellings: string[]): number => {
-      const value = spellings.map((spelling) => found.get(spelling)).find((each) => each !== undefined) ?? 0;
+      const value = spellings.map((spelling) => found.get(spelling)).find((each) => each !== undefined);
       if (!Number.isSafeInteger(value) || (value as number) < 0 || (value as number) > 2 ** 32) throw new BadRequest(`Cannot read ${key}: ${spellings[0]} is no id`);
       return value as number;
     };

@@ -2,37 +2,55 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import type { TlsOptions } from 'node:tls';
-import type { Logger } from '../log.ts';
-import { BadRequest } from './messages.ts';
+import { UfsError } from '../errors.ts';
+import { BadRequest } from './bad-request.ts';
 import type { PluginMetrics } from './metrics.ts';
 import type { Capability, Method } from './methods.ts';
+import { settled } from './settled.ts';
 
-const CONTENT_TYPE = 'application/vnd.docker.plugins.v1.2+json';
-/** Milliseconds calls under way may take to end when the server closes. */
-const PATIENCE = 10_000;
+const JSON_TYPE = 'application/vnd.docker.plugins.v1.2+json';
+const TEXT_TYPE = 'text/plain; charset=utf-8';
 /** Milliseconds a client may go on sending after it was told that it was in vain. */
 const LINGER = 5000;
+
+/** What a handler tells of itself; pino's loggers are such. */
+export interface PluginLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+export interface ServerOptions {
+  capabilities: readonly Capability[];
+  metrics: PluginMetrics;
+  log?: PluginLog | undefined;
+  tls?: TlsOptions | undefined;
+  /** Milliseconds calls under way may take to end when the server closes. */
+  patience: number;
+}
 
 /** Docker's plugin protocol: POST /<method>, JSON in and out (https://docs.docker.com/engine/extend/plugin_api/). Calls overlap. */
 export class PluginServer {
   readonly #methods: ReadonlyMap<string, Method>;
-  readonly #log: Logger | undefined;
-  readonly #metrics: PluginMetrics;
+  readonly #options: ServerOptions;
   readonly #server: Server;
   readonly #active = new Set<Promise<void>>();
-  #nextRequest = 1;
+  #calls = 0;
+  #closing = false;
 
-  constructor(options: { capabilities: readonly Capability[]; metrics: PluginMetrics; log?: Logger | undefined; tls?: TlsOptions | undefined }) {
+  constructor(options: ServerOptions) {
     const activate: Method = async () => ({ Implements: options.capabilities.map((capability) => capability.implements) });
     this.#methods = new Map([['Plugin.Activate', activate] as const, ...options.capabilities.flatMap(({ methods }) => Object.entries(methods))]);
-    this.#log = options.log;
-    this.#metrics = options.metrics;
+    this.#options = options;
     const listener: RequestListener = (request, response) => {
       const call = this.#serve(request, response);
       this.#active.add(call);
       void call.finally(() => this.#active.delete(call));
     };
-    this.#server = options.tls === undefined ? createServer(listener) : createTlsServer({ ...options.tls }, listener);
+    // Docker names no host.
+    const lenient = { requireHostHeader: false };
+    this.#server = options.tls === undefined ? createServer(lenient, listener) : createTlsServer({ ...options.tls, ...lenient }, listener);
     // Docker keeps connections and sends archives for as long as it takes; what it finds closed it asks for again, with nothing in it.
     Object.assign(this.#server, { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0, timeout: 0 });
   }
@@ -40,59 +58,85 @@ export class PluginServer {
   /** A path, or a port of an address; where it listens. */
   async listen(where: string | { host: string; port: number }): Promise<AddressInfo | string> {
     await new Promise<void>((resolve, reject) => this.#server.once('error', reject).listen(where, resolve));
+    this.#server.on('error', (error) => this.#options.log?.error({ err: error }, 'a socket failed'));
     return this.#server.address() as AddressInfo | string;
   }
 
-  /** Takes no more calls, and waits a while for those under way. */
+  /** Takes no more calls, and waits a while for those under way. What takes longer loses its connection: archives it is reading break off, those it is sending are returned. */
   async close(): Promise<void> {
+    this.#closing = true;
     const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
-    const late = new Promise<void>((resolve) => setTimeout(resolve, PATIENCE).unref());
-    await Promise.race([Promise.allSettled(this.#active), late]);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.#options.patience)));
+    await Promise.race([Promise.all(this.#active), late]);
+    clearTimeout(timer);
+    if (this.#active.size > 0) this.#options.log?.warn({ calls: this.#active.size }, 'closing with calls under way');
     this.#server.closeAllConnections();
     await closed;
   }
 
+  /** Never throws. */
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://plugin');
-    const name = pathname.slice(1);
+    const [path = '', query] = cut(request.url ?? '', '?');
+    const name = path.slice(1);
     const method = this.#methods.get(name);
-    const log = this.#log?.child({ request: this.#nextRequest++, method: name.slice(0, 100) });
+    const number = ++this.#calls;
     const started = performance.now();
     const { socket } = request;
-    const sent = socket.bytesWritten;
+    const sentBefore = socket.bytesWritten;
+    const { metrics, log } = this.#options;
+    let received = 0;
     let failure: Error | undefined;
-    this.#metrics.active += 1;
-    request.on('data', (piece: Buffer) => (this.#metrics.received += piece.length)).pause();
+    metrics.active += 1;
+    request.on('data', (piece: Buffer) => (received += piece.length)).pause();
+    if (this.#closing) response.setHeader('Connection', 'close');
     try {
-      if (request.method !== 'POST') throw new BadRequest(`Cannot do ${request.method}: plugins are asked by POST`, 405);
-      if (method === undefined) throw new BadRequest(`Cannot do "${name.slice(0, 100)}": no such method`, 404);
-      const answer = await method({ request, response, query: searchParams });
-      if (answer !== undefined) this.#answer(response, 200, answer);
+      // In HTTP/1.0 a body ends where the connection does: an archive that broke off would seem whole.
+      if (request.httpVersion === '1.0') throw new BadRequest('Cannot answer in HTTP/1.0', { status: 505 });
+      if (request.method !== 'POST') throw new BadRequest(`Cannot do ${request.method}: plugins are asked by POST`, { status: 405 });
+      if (method === undefined) throw new BadRequest(`Cannot do "${name.slice(0, 100)}": no such method`, { status: 404 });
+      const answer = await method({ request, response, query: new URLSearchParams(query) });
+      if (answer !== undefined) await this.#answer(response, 200, JSON_TYPE, `${JSON.stringify(answer)}\n`);
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
       if (response.headersSent) response.destroy();
-      else this.#answer(response, error instanceof BadRequest ? error.status : 500, { Err: failure.message });
+      else await this.#refuse(response, failure);
     } finally {
       const seconds = (performance.now() - started) / 1000;
-      this.#metrics.active -= 1;
-      this.#metrics.ended(method === undefined ? 'unknown' : name, seconds, failure !== undefined);
-      this.#metrics.sent += socket.bytesWritten - sent;
-      if (failure === undefined) log?.debug({ seconds }, 'answered');
-      else log?.warn({ err: failure, seconds }, 'failed');
+      const sent = socket.bytesWritten - sentBefore;
+      metrics.active -= 1;
+      metrics.ended(method === undefined ? 'unknown' : name, { seconds, failed: failure !== undefined, received, sent });
+      const fields = { request: number, method: name.slice(0, 100), seconds, received, sent };
+      if (failure === undefined) log?.debug(fields, 'answered');
+      else log?.warn({ ...fields, err: failure }, 'failed');
     }
   }
 
-  #answer(response: ServerResponse, status: number, body: object): void {
-    const text = `${JSON.stringify(body)}\n`;
-    const { req: request } = response;
-    if (!request.complete) {
-      // What wasn't read of the body would stand before the next request, and closing at once could take the answer away from a client that is still sending.
-      response.setHeader('Connection', 'close');
-      request.resume();
-      const late = setTimeout(() => request.destroy(), LINGER).unref();
-      request.once('close', () => clearTimeout(late));
-    }
-    response.writeHead(status, { 'Content-Type': CONTENT_TYPE, 'Content-Length': Buffer.byteLength(text) }).end(text);
+  async #answer(response: ServerResponse, status: number, type: string, text: string): Promise<void> {
+    if (this.#closing && !response.headersSent) response.setHeader('Connection', 'close');
+    response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) }).end(text);
+    await settled(response, 'finish');
+    if (!response.writableFinished) throw new UfsError('UFS_PLUGIN', 'Cannot answer: the client went away');
   }
+
+  /** Says what went wrong, and takes what the client is still sending: closed on at once, it would find a broken connection rather than the answer, and ask again. */
+  async #refuse(response: ServerResponse, failure: Error): Promise<void> {
+    const { req: request } = response;
+    const { status } = failure instanceof BadRequest ? failure : { status: 500 };
+    if (status === 405) response.setHeader('Allow', 'POST');
+    const asText = status === 404 || status === 405;
+    await this.#answer(response, status, asText ? TEXT_TYPE : JSON_TYPE, asText ? `${failure.message}\n` : `${JSON.stringify({ Err: failure.message })}\n`).catch(() => undefined);
+    if (request.complete || request.socket.destroyed) return;
+    const { socket } = request;
+    const late = setTimeout(() => socket.destroy(), LINGER);
+    const settle = (): void => clearTimeout(late);
+    request.once('end', settle).resume();
+    socket.once('close', settle);
+  }
+}
+
+function cut(text: string, separator: string): [before: string, after: string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + separator.length)];
 }
