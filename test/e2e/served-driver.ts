@@ -41,9 +41,11 @@ export class ServedDriver {
   }
 
   async end(signal: NodeJS.Signals): Promise<void> {
-    this.#server?.kill(signal);
-    await this.#server?.ended;
+    const server = this.#server;
+    // Before anything is waited for: who sees the server's end by itself may start the next one.
     this.#server = undefined;
+    server?.kill(signal);
+    await server?.ended;
   }
 
   async stop(): Promise<void> {
