@@ -1,3 +1,5 @@
+import { metricText } from './metric-text.ts';
+
 export interface MethodCounts {
   /** Calls that ended. */
   calls: number;
@@ -40,9 +42,4 @@ export class PluginMetrics {
       metricText('ufs_plugin_active_calls', 'gauge', 'Calls under way.', [['', this.active]]),
     ].join('');
   }
-}
-
-/** One metric in the text format of Prometheus; labels with their braces, or empty. */
-export function metricText(name: string, type: 'counter' | 'gauge', help: string, values: Iterable<readonly [labels: string, value: number]>): string {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...[...values].map(([labels, value]) => `${name}${labels} ${value}`), ''].join('\n');
 }
