@@ -9,8 +9,9 @@ import type { Mounter } from '../mount/mounter.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
-import { parseDriverOptions, parseStorageOptions, type StorageOptions } from './options.ts';
-import { statusRows } from './status.ts';
+import { freeSpace } from './free-space.ts';
+import { type DriverOptions, parseDriverOptions, parseStorageOptions } from './options.ts';
+import { humanSize, statusRows } from './status.ts';
 
 export interface StoreDriverOptions {
   store: Store;
@@ -27,8 +28,7 @@ export class StoreDriver implements GraphDriver {
   readonly #layers: GraphLayers;
   readonly #stateFile: string;
   #told: InitOptions | undefined;
-  /** Of containers whose user says nothing else. */
-  #defaults: StorageOptions = {};
+  #options: DriverOptions = { storage: {} };
 
   constructor({ store, mounter, mountDirectory, log }: StoreDriverOptions) {
     this.#store = store;
@@ -51,7 +51,7 @@ export class StoreDriver implements GraphDriver {
 
   #remember(options: InitOptions): void {
     this.#told = options;
-    this.#defaults = parseDriverOptions(options.options);
+    this.#options = parseDriverOptions(options.options);
     const ranges = (maps: InitOptions['uidMaps']): IdRange[] => maps.map(({ containerId, hostId, size }) => ({ inside: containerId, outside: hostId, size }));
     this.#layers.idMaps = options.uidMaps.length + options.gidMaps.length === 0 ? undefined : { uid: ranges(options.uidMaps), gid: ranges(options.gidMaps) };
   }
@@ -70,7 +70,9 @@ export class StoreDriver implements GraphDriver {
   }
 
   async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
-    const { size = kind === 'container' ? this.#defaults.size : undefined } = parseStorageOptions(storageOptions);
+    const { size = kind === 'container' ? this.#options.storage.size : undefined } = parseStorageOptions(storageOptions);
+    const { free, minimum } = freeSpace(this.#store.root, this.#options.minFreeSpace);
+    if (free < minimum) throw new UfsError('UFS_STORE_FULL', `Cannot create layer "${id}": ${humanSize(free)} are free in ${this.#store.root}, and ${humanSize(minimum)} are to stay free; remove images or containers, or change min_free_space`);
     await this.#layers.create(id, { kind, parent, limit: size });
   }
 
@@ -91,7 +93,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async status(): Promise<[string, string][]> {
-    return await statusRows(this.#store, { layers: this.#layers.ids().length, mounts: this.#mounts.size });
+    return await statusRows(this.#store, { layers: this.#layers.ids().length, mounts: this.#mounts.size, minFreeSpace: this.#options.minFreeSpace });
   }
 
   async metadata(id: string): Promise<Record<string, string>> {

@@ -6,13 +6,25 @@ export interface StorageOptions {
   size?: number;
 }
 
-/** `dockerd --storage-opt key=value`: what holds for containers whose user says nothing else. */
-export function parseDriverOptions(options: readonly string[]): StorageOptions {
-  return parseStorageOptions(Object.fromEntries(options.map((option) => {
+/** What holds for the whole store. */
+export interface DriverOptions {
+  /** For containers whose user says nothing else. */
+  storage: StorageOptions;
+  /** What new layers leave free: bytes, or a part (0 to 1) of what the file system has. */
+  minFreeSpace?: { bytes: number } | { part: number };
+}
+
+/** `dockerd --storage-opt key=value`. */
+export function parseDriverOptions(options: readonly string[]): DriverOptions {
+  const parsed: DriverOptions = { storage: {} };
+  for (const option of options) {
     const at = option.indexOf('=');
     if (at < 0) throw new UfsError('UFS_USAGE', `Cannot take the storage option "${option}": not key=value`);
-    return [option.slice(0, at), option.slice(at + 1)];
-  })));
+    const [key, value] = [option.slice(0, at).toLowerCase(), option.slice(at + 1)];
+    if (key === 'min_free_space') parsed.minFreeSpace = parseShare(value);
+    else Object.assign(parsed.storage, parseStorageOptions({ [key]: value }));
+  }
+  return parsed;
 }
 
 /** `docker run --storage-opt key=value`. */
@@ -23,6 +35,11 @@ export function parseStorageOptions(options: Readonly<Record<string, string>>): 
     parsed.size = parseSize(value);
   }
   return parsed;
+}
+
+function parseShare(text: string): { bytes: number } | { part: number } {
+  const percent = /^(\d{1,2}(?:\.\d+)?)%$/.exec(text.trim())?.[1];
+  return percent === undefined ? { bytes: parseSize(text) } : { part: Number(percent) / 100 };
 }
 
 const POWERS = 'kmgtp';

@@ -286,6 +286,22 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     await remove('half', 'killed');
   });
 
+  test('no layer is made where less than the minimum would stay free; those there are go on', async () => {
+    await readWrite('before');
+    for (const option of ['min_free_space=7p', 'min_free_space=99.9%']) {
+      await driver.call('Init', { Home: '/home', Opts: [option] });
+      await assert.rejects(readWrite('refused'), /Cannot create layer "refused": [\d.]+[kMGTP]?B are free in .*, and [\d.]+[kMGTP]?B are to stay free/);
+      await driver.in('before', (dir) => fs.writeFileSync(`${dir}/f`, option));
+    }
+    await driver.call('Init', { Home: '/home', Opts: ['min_free_space=1%', 'size=10m'] });
+    await readWrite('limited-by-default', 'before');
+    await driver.in('limited-by-default', (dir) => assert.equal(fs.statfsSync(dir).blocks * fs.statfsSync(dir).bsize, 10 << 20));
+    const rows = new Map((await driver.call<{ Status: [string, string][] }>('Status')).Status);
+    assert.match(rows.get('Minimum Free Space') as string, /B$/);
+    await driver.call('Init', { Home: '/home', Opts: [] });
+    await remove('limited-by-default', 'before');
+  });
+
   test('ufs status tells what was done, as metrics too', async () => {
     await driver.call('Status');
     await assert.rejects(driver.call('Get', { ID: 'nobody' }));
