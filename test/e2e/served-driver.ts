@@ -1,5 +1,9 @@
 import { existsSync, rmSync } from 'node:fs';
-import { type Bench, until } from '../helpers/cli.ts';
+import { after, before } from 'node:test';
+import { Bench, until } from '../helpers/cli.ts';
+import { needsRootAndFuse } from '../helpers/needs.ts';
+import { Dockerd, DOCKERD } from './dockerd.ts';
+import { writeContext } from './sample-image.ts';
 
 /** Where Docker looks for sockets of plugins: it can't be told another place. */
 const PLUGINS = '/run/docker/plugins';
@@ -51,5 +55,55 @@ export class ServedDriver {
   async stop(): Promise<void> {
     await this.end('SIGTERM');
     if (existsSync(this.socket)) rmSync(this.socket);
+  }
+}
+
+/** Why docker can't be run on ufs here; false where it can. */
+export const needsDocker: string | false = needsRootAndFuse || (existsSync(DOCKERD) ? false : `needs ${DOCKERD}`);
+
+/** The sample, as it is built before the tests. */
+export const IMAGE = 'sample:1';
+
+/** A dockerd whose graph driver is ufs, with the sample image. */
+export class DockerOnUfs {
+  readonly bench: Bench;
+  readonly driver: ServedDriver;
+  dockerd: Dockerd;
+
+  private constructor(bench: Bench, driver: ServedDriver, dockerd: Dockerd) {
+    this.bench = bench;
+    this.driver = driver;
+    this.dockerd = dockerd;
+  }
+
+  /** For the tests of a `describe`: made before them, with `prepare`, and taken away after them. */
+  static during(prepare: (docker: DockerOnUfs) => Promise<void> | void = () => undefined): { readonly now: DockerOnUfs } {
+    let docker: DockerOnUfs | undefined;
+    before(async () => {
+      const bench = new Bench();
+      writeContext(bench);
+      // Root of a container with other ids has to get through.
+      bench.sh(`chmod 711 ${bench.directory}`);
+      const driver = await ServedDriver.start(bench);
+      docker = new DockerOnUfs(bench, driver, await Dockerd.start(bench, 'dockerd', driver.daemon));
+      docker.dockerd.docker('build', '-q', '--network', 'none', '-t', IMAGE, 'context');
+      await prepare(docker);
+    });
+    after(async () => {
+      await docker?.dockerd.stop();
+      await docker?.driver.stop();
+      docker?.bench.close();
+    });
+    return {
+      get now() {
+        return docker as DockerOnUfs;
+      },
+    };
+  }
+
+  /** Ends the daemon, and starts it again, with other flags. */
+  async restart(how: 'stop' | 'kill', options: { name?: string; flags?: string[] } = {}): Promise<void> {
+    await this.dockerd[how]();
+    this.dockerd = await Dockerd.start(this.bench, options.name ?? 'dockerd', { ...this.driver.daemon, flags: [...this.driver.daemon.flags, ...(options.flags ?? [])] });
   }
 }

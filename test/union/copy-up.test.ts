@@ -1,25 +1,13 @@
 import assert from 'node:assert/strict';
 import * as host from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import type { FsError } from '../../fs/errno.ts';
+import { describe, test } from 'node:test';
 import { O_RDONLY, O_RDWR, O_WRONLY } from '../../fs/host/constants.ts';
 import { eventfd } from '../../fs/host/process.ts';
 import { close } from '../../fs/host/at.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
-import { Driver, type DriverOptions, Scratch } from './driver.ts';
-
-const scratches: Scratch[] = [];
-after(() => scratches.forEach((scratch) => scratch.remove()));
-
-function union(script: string, options: DriverOptions = {}): { scratch: Scratch; driver: Driver } {
-  const scratch = new Scratch(script);
-  scratches.push(scratch);
-  return { scratch, driver: new Driver(scratch, options) };
-}
-
-const HOW = { exec: false, killPrivileges: false };
-const code = (expected: string) => (error: FsError) => error.code === expected;
+import { Driver, Scratch } from './driver.ts';
+import { code, HOW, scratches, union } from './scratches.ts';
 
 function mtime(path: string): bigint {
   return host.lstatSync(path, { bigint: true }).mtimeNs;

@@ -1,24 +1,11 @@
 import assert from 'node:assert/strict';
 import * as host from 'node:fs';
 import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import type { FsError } from '../../fs/errno.ts';
+import { describe, test } from 'node:test';
 import type { NodeReply } from '../../fs/file-system.ts';
 import { O_RDWR, O_WRONLY, RENAME_EXCHANGE, RENAME_NOREPLACE } from '../../fs/host/constants.ts';
 import { Driver, type DriverOptions, dumpMerged, Scratch } from './driver.ts';
-
-const scratches: Scratch[] = [];
-after(() => scratches.forEach((scratch) => scratch.remove()));
-
-function union(script: string, options: DriverOptions = {}): { scratch: Scratch; driver: Driver } {
-  const scratch = new Scratch(script);
-  scratches.push(scratch);
-  return { scratch, driver: new Driver(scratch, options) };
-}
-
-const HOW = { exec: false, killPrivileges: false };
-const code = (expected: string) => (error: FsError) => error.code === expected;
-
+import { code, HOW, scratches, union } from './scratches.ts';
 
 describe('removed files', () => {
   test('that are open can be read, written and changed, and have no links', () => {
