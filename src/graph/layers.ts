@@ -21,6 +21,11 @@ const KIND = 'ufs.graph.kind';
 const PARENT = 'ufs.graph.parent';
 const LIMIT = 'ufs.graph.limit';
 
+/** Whether a container of the store is an engine's layer, which only the engine may change. */
+export function belongsToEngine({ labels }: Container): boolean {
+  return labels[KIND] !== undefined;
+}
+
 export interface NewGraphLayer {
   kind: 'image' | 'container';
   parent?: string | undefined;
@@ -127,7 +132,7 @@ export class GraphLayers {
       const below = parent === undefined ? undefined : (await this.seal(parent)).id;
       this.#store.beginFilling(container);
       const layer = await applyLayer(this.#store, archive, { ...work, parent: below });
-      await this.#seal(container, layer);
+      await this.#seal(id, container, layer);
       return layer;
     });
   }
@@ -141,7 +146,7 @@ export class GraphLayers {
       const parent = this.parentOf(id);
       const below = parent === undefined ? undefined : (await this.seal(parent)).id;
       const layer = await applyLayer(this.#store, this.#packed(id, parent), { parent: below });
-      await this.#seal(container, layer);
+      await this.#seal(id, container, layer);
       return layer;
     });
   }
@@ -196,10 +201,10 @@ export class GraphLayers {
     };
   }
 
-  async #seal(container: Container, layer: LayerRecord): Promise<void> {
+  async #seal(id: string, container: Container, layer: LayerRecord): Promise<void> {
     const release = this.#store.use(layer.id, `layer "${container.id}"`);
     try {
-      await this.#store.sealContainer(container.id, layer.id);
+      await this.#store.sealContainer(container.id, layer.id, { mounted: this.#mounts.mountOf(id) !== undefined });
     } finally {
       release();
     }

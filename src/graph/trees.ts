@@ -62,7 +62,10 @@ export interface OpenTrees {
 
 /** The trees to compare for a subject: a container against its image, an image's or layer's top layer against those below. */
 export function openTrees(store: Store, subject: Subject): OpenTrees {
-  if (subject.kind === 'container') return openContainer(store, subject.container);
+  if (subject.kind === 'container') {
+    const { sealed } = subject.container;
+    return sealed === undefined ? openContainer(store, subject.container) : openTrees(store, { kind: 'layer', layer: store.findLayer(sealed) });
+  }
   const top = topLayer(subject);
   if (top === undefined) return { before: undefined, after: new EmptyLayer(), close: () => {} };
   const parent = store.findLayer(top).parent;

@@ -121,14 +121,14 @@ export function belowContainer(state: StoreState, record: ContainerRecord): { la
 }
 
 /**
- * Notes the layer that was made of a container. Where nothing stands on the container itself it needs its own files no more: they are removed, and it stands on that
+ * Notes the layer that was made of a container. Where nothing stands on the container itself, and it isn't mounted, it needs its own files no more: they are removed, and it stands on that
  * layer.
  */
-export async function sealContainer(state: StoreState, id: string, layer: LayerId): Promise<void> {
+export async function sealContainer(state: StoreState, id: string, layer: LayerId, { mounted }: { mounted: boolean }): Promise<void> {
   await state.serially(async () => {
     const record = state.table.findContainer(id);
     const { on, ...rest } = record;
-    const used = state.table.containers().some((other) => other.on === record.id);
+    const used = mounted || state.table.containers().some((other) => other.on === record.id);
     const sealed: ContainerRecord = used ? { ...record, sealed: layer } : { ...rest, parent: layer, sealed: layer };
     const directory = state.paths.layer(record.number);
     const aside = join(state.paths.staging, `manifest-${record.number}`);

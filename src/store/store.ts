@@ -156,8 +156,8 @@ export class Store {
   }
 
   /** Notes that a layer was made of a container, which isn't to be written to any more. */
-  async sealContainer(id: string, layer: LayerId): Promise<Container> {
-    await sealContainer(this.#state, id, layer);
+  async sealContainer(id: string, layer: LayerId, how: { mounted: boolean }): Promise<Container> {
+    await sealContainer(this.#state, id, layer, how);
     return this.findContainer(id);
   }
 

@@ -302,6 +302,28 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     await remove('limited-by-default', 'before');
   });
 
+  test('the command line shows layers, and leaves them to Docker', async () => {
+    await readWrite('shown-below');
+    await driver.in('shown-below', (dir) => fs.writeFileSync(`${dir}/below`, 'x'));
+    await readWrite('shown', 'shown-below');
+    await driver.in('shown', (dir) => fs.writeFileSync(`${dir}/own`, 'x'));
+    fs.mkdirSync(bench.path('shown'));
+    bench.ufs('mount', '--read-only', '--detach', 'docker:shown', 'shown');
+    assert.deepEqual(fs.readdirSync(bench.path('shown')).sort(), ['below', 'own']);
+    bench.ufs('umount', 'shown');
+    assert.equal(bench.ufs('changes', 'docker:shown'), 'C /\nA /own\n');
+    await create('sealed');
+    await driver.apply('sealed', '', await driver.diff('shown-below', ''));
+    assert.match(bench.ufs('changes', 'docker:sealed'), /^A \/below\n/m);
+    for (const command of [['rm', 'docker:shown'], ['mount', '--detach', 'docker:shown', 'shown']]) {
+      const { code, err } = bench.try(...command);
+      assert.equal(code, 1);
+      assert.match(err, /belongs to the engine that made it/);
+    }
+    bench.ufs('gc');
+    await remove('sealed', 'shown', 'shown-below');
+  });
+
   test('ufs status tells what was done, as metrics too', async () => {
     await driver.call('Status');
     await assert.rejects(driver.call('Get', { ID: 'nobody' }));

@@ -9,7 +9,8 @@ import { findMounts } from '../../../fs/transport/mounts.ts';
 import { type Transport, TRANSPORTS } from '../../../fs/transport/transport.ts';
 import { connectToServer } from '../../control/client.ts';
 import { UfsError } from '../../errors.ts';
-import { findSubject, topLayer } from '../../graph/trees.ts';
+import { belongsToEngine } from '../../graph/layers.ts';
+import { findSubject, topLayer, upperOf } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
 import type { Container } from '../../store/containers.ts';
@@ -95,17 +96,23 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   if ((subject.kind === 'container' || flags.readOnly === true) && (flags.name !== undefined || flags.rm === true)) {
     throw new UfsError('UFS_USAGE', `Cannot mount "${what}": --name and --rm are for the new container of an image that is mounted to be changed`);
   }
+  if (subject.kind === 'container' && belongsToEngine(subject.container) && flags.readOnly !== true) {
+    throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot mount "${what}": it belongs to the engine that made it; --read-only shows it`);
+  }
   const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, subject, flags.name);
   const made = container !== undefined && subject.kind !== 'container';
   const top = topLayer(subject);
+  const below = container === undefined ? { layer: top, containers: [] } : store.below(container);
+  const bottom = container?.sealed ?? below.layer;
   const spec: MountSpec = {
     target, passthrough: flags.passthrough, transport: flags.transport,
     mount: { source: container?.id ?? top ?? 'ufs', ...(flags.readOnly === true ? { readonly: true } : {}), ...(flags.allowOther === true ? { allowOther: true } : {}) },
-    lower: top === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: top },
-    ...(container === undefined ? {} : { upper: { directory: nameFromText(container.diff), work: nameFromText(container.work), metacopy: true } }),
+    lower: bottom === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: bottom },
+    between: below.containers.map(upperOf),
+    ...(container === undefined ? {} : { upper: { ...upperOf(container), metacopy: true } }),
   };
   if (container !== undefined) refuseMounted(context, container);
-  const release = top === undefined ? (): void => {} : store.use(top, `the mount on ${directory}`);
+  const release = bottom === undefined ? (): void => {} : store.use(bottom, `the mount on ${directory}`);
   let mounted: Mounted;
   try {
     mounted = await context.mounter.mount(spec);

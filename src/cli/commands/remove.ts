@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { shortImageName } from '../../archive/image-name.ts';
 import { UfsError } from '../../errors.ts';
+import { belongsToEngine } from '../../graph/layers.ts';
 import { findSubject, nameAskedFor } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { mountedAt } from '../mounted.ts';
@@ -21,6 +22,7 @@ export function removeCommands(program: Command, context: Context): void {
         if (subject.kind === 'container') {
           const mounted = mountedAt(context, subject.container);
           if (mounted !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove the container "${text}": it is mounted on ${mounted}`);
+          if (belongsToEngine(subject.container)) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove "${subject.container.id}": it belongs to the engine that made it, which removes it`);
           await store.removeContainer(subject.container.id);
           await io.out(`Removed the container ${shortId(subject.container.id)}\n`);
         } else if (subject.kind === 'layer') {
