@@ -19,7 +19,8 @@ export class DiscoveryFile {
 
   remove(): void {
     const now = lstatSync(this.path, { throwIfNoEntry: false });
-    if (now !== undefined && now.ino === this.#made.ino && now.dev === this.#made.dev) rmSync(this.path);
+    // Numbers of inodes are used again, at once: the time tells them apart.
+    if (now !== undefined && (['dev', 'ino', 'birthtimeMs'] as const).every((key) => now[key] === this.#made[key])) rmSync(this.path);
   }
 }
 

@@ -1,5 +1,4 @@
 import { chmodSync, chownSync, renameSync, rmSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { UfsError } from '../errors.ts';
 import { type ClientFiles, DiscoveryFile, freeSocketPath, makeDirectory, SOCKETS, SPECS, writeSpec } from './discovery.ts';
@@ -8,6 +7,9 @@ import { graphMethods } from './graph-methods.ts';
 import type { Capability } from './methods.ts';
 import { PluginMetrics } from './metrics.ts';
 import { type PluginLog, PluginServer, type ServerOptions } from './server.ts';
+
+/** Bytes of sockaddr_un's path, without the NUL at its end (unix(7)). */
+const SOCKET_PATH_MAX = 107;
 
 export interface HandlerOptions {
   log?: PluginLog;
@@ -49,9 +51,10 @@ export class PluginHandler {
     const directory = this.#options.pluginDirectory ?? SOCKETS;
     makeDirectory(directory);
     const path = join(directory, `${name}.sock`);
-    await freeSocketPath(path);
     // Docker connects as soon as it sees it: nobody may before it has its mode.
     const aside = join(directory, `.${name}-${process.pid}`);
+    for (const socket of [path, aside]) checkLength(socket);
+    await freeSocketPath(path);
     rmSync(aside, { force: true });
     const server = this.#server();
     try {
@@ -70,16 +73,15 @@ export class PluginHandler {
   /** Listens on an address ("host:port"; port 0: any) and writes the file that tells Docker of it; "tcp://host:port". Without TLS whoever reaches the address is obeyed. */
   async serveTcp(name: string, address: string, tls?: TlsFiles): Promise<string> {
     checkName(name);
-    const [, host, port] = /^(.+):(\d{1,5})$/.exec(address) ?? [];
-    const bare = host?.replace(/^\[(.*)\]$/, '$1');
-    // "::1:80" would be taken for the host "::1": that has to be "[::1]:80".
-    if (host === undefined || bare === undefined || Number(port) > 65535 || (isIP(host) === 6)) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin "${name}" on "${address}": not "host:port"`);
+    // An IPv6 address is in brackets: of "::1:80" nobody could tell the port.
+    const [, host, port] = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(address) ?? [];
+    if (host === undefined || Number(port) > 65535) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin "${name}" on "${address}": not "host:port"`);
     const { key, cert, ca } = tls ?? {};
     const server = this.#server(tls === undefined ? undefined : { key, cert, ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: true }) });
     let file: DiscoveryFile;
     let where: string;
     try {
-      const listening = await listen(server, { host: bare, port: Number(port) }, address);
+      const listening = await listen(server, { host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) }, address);
       where = `${host}:${typeof listening === 'string' ? port : listening.port}`;
       file = writeSpec(this.#options.specDirectory ?? SPECS, name, where, tls === undefined ? undefined : (tls.client ?? {}));
     } catch (error) {
@@ -117,6 +119,11 @@ export class GraphDriverHandler extends PluginHandler {
 
 function checkName(name: string): void {
   if (!/^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$/.test(name)) throw new UfsError('UFS_PLUGIN', `Cannot serve the plugin ${JSON.stringify(name)}: only letters, digits and _ . - are allowed in a name`);
+}
+
+/** A longer path than the kernel has room for would be cut off, and the socket be another. */
+function checkLength(path: string): void {
+  if (Buffer.byteLength(path) > SOCKET_PATH_MAX) throw new UfsError('UFS_PLUGIN', `Cannot listen on ${path}: paths of sockets have ${SOCKET_PATH_MAX} bytes at most`);
 }
 
 async function listen(server: PluginServer, where: Parameters<PluginServer['listen']>[0], name: string): ReturnType<PluginServer['listen']> {

@@ -97,7 +97,7 @@ export class PluginServer {
       if (request.method !== 'POST') throw new BadRequest(`Cannot do ${request.method}: plugins are asked by POST`, { status: 405 });
       if (method === undefined) throw new BadRequest(`Cannot do "${name.slice(0, 100)}": no such method`, { status: 404 });
       const answer = await method({ request, response, query: new URLSearchParams(query) });
-      if (answer !== undefined) await this.#answer(response, 200, JSON_TYPE, `${JSON.stringify(answer)}\n`);
+      if (answer !== undefined) await this.#answer(response, `${JSON.stringify(answer)}\n`);
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
       if (response.headersSent) response.destroy();
@@ -113,27 +113,49 @@ export class PluginServer {
     }
   }
 
-  async #answer(response: ServerResponse, status: number, type: string, text: string): Promise<void> {
-    if (this.#closing && !response.headersSent) response.setHeader('Connection', 'close');
-    response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) }).end(text);
+  async #answer(response: ServerResponse, text: string): Promise<void> {
+    this.#head(response, 200, JSON_TYPE, text);
+    response.end(text);
     await settled(response, 'finish');
     if (!response.writableFinished) throw new UfsError('UFS_PLUGIN', 'Cannot answer: the client went away');
   }
 
-  /** Says what went wrong, and takes what the client is still sending: closed on at once, it would find a broken connection rather than the answer, and ask again. */
+  /** Says what went wrong, and takes what the client is still sending before it ends the answer: a connection closed on it would hide the answer, and make it ask again. */
   async #refuse(response: ServerResponse, failure: Error): Promise<void> {
     const { req: request } = response;
-    const { status } = failure instanceof BadRequest ? failure : { status: 500 };
-    if (status === 405) response.setHeader('Allow', 'POST');
-    const asText = status === 404 || status === 405;
-    await this.#answer(response, status, asText ? TEXT_TYPE : JSON_TYPE, asText ? `${failure.message}\n` : `${JSON.stringify({ Err: failure.message })}\n`).catch(() => undefined);
-    if (request.complete || request.socket.destroyed) return;
     const { socket } = request;
-    const late = setTimeout(() => socket.destroy(), LINGER);
-    const settle = (): void => clearTimeout(late);
-    request.once('end', settle).resume();
-    socket.once('close', settle);
+    const { status } = failure instanceof BadRequest ? failure : { status: 500 };
+    const asText = status === 404 || status === 405;
+    const text = asText ? `${failure.message}\n` : `${JSON.stringify({ Err: failure.message })}\n`;
+    if (status === 405) response.setHeader('Allow', 'POST');
+    this.#head(response, status, asText ? TEXT_TYPE : JSON_TYPE, text);
+    response.write(text);
+    if (!request.complete && !socket.destroyed) await drained(request);
+    response.end();
+    await settled(response, 'finish');
+    if (!request.complete) socket.destroy();
   }
+
+  #head(response: ServerResponse, status: number, type: string, text: string): void {
+    if (this.#closing) response.setHeader('Connection', 'close');
+    response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+  }
+}
+
+/** Lets a body go by until it ends, breaks off, or has taken too long. */
+async function drained(request: IncomingMessage): Promise<void> {
+  const { socket } = request;
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      clearTimeout(late);
+      request.off('end', done);
+      socket.off('close', done);
+      resolve();
+    };
+    const late = setTimeout(done, LINGER);
+    socket.on('close', done);
+    request.on('end', done).resume();
+  });
 }
 
 function cut(text: string, separator: string): [before: string, after: string] {
