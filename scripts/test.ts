@@ -25,27 +25,37 @@ const skips = new Map<string, number>();
 const failures: string[] = [];
 const started = Date.now();
 
-const stream = run({ files, concurrency: 2, timeout: 600_000 });
-stream.on('test:pass', (data) => {
-  if ((data.details.type as string) === 'suite') return;
-  if (data.skip !== undefined && data.skip !== false) {
-    counts.skipped += 1;
-    const reason = typeof data.skip === 'string' ? data.skip : 'no reason given';
-    skips.set(reason, (skips.get(reason) ?? 0) + 1);
-  } else counts.passed += 1;
-});
-stream.on('test:fail', (data) => {
-  if ((data.details.type as string) === 'suite' && (data.details.error.cause as unknown) === 'subtestsFailed') return;
-  const error = data.details.error;
-  const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause ?? error.message);
-  if (/^\d+ subtests? failed$/.test(error.message)) return;
-  counts.failed += 1;
-  const report = `not ok: ${data.name} (${relative(root, data.file ?? '')}, ${Math.round(data.details.duration_ms)} ms)\n${cause}`;
-  failures.push(report);
-  console.log(report);
-});
-stream.on('test:stderr', (data) => process.stdout.write(data.message));
-for await (const _ of stream);
+/** Tests that drop the kernel's caches, or count on what they hold, have the machine for themselves. */
+const isAlone = (file: string): boolean => file.endsWith('.alone.test.js');
+
+/** Runs files, so many at once, and counts. */
+async function runFiles(some: string[], concurrency: number): Promise<void> {
+  if (some.length === 0) return;
+  const stream = run({ files: some, concurrency, timeout: 600_000 });
+  stream.on('test:pass', (data) => {
+    if ((data.details.type as string) === 'suite') return;
+    if (data.skip !== undefined && data.skip !== false) {
+      counts.skipped += 1;
+      const reason = typeof data.skip === 'string' ? data.skip : 'no reason given';
+      skips.set(reason, (skips.get(reason) ?? 0) + 1);
+    } else counts.passed += 1;
+  });
+  stream.on('test:fail', (data) => {
+    if ((data.details.type as string) === 'suite' && (data.details.error.cause as unknown) === 'subtestsFailed') return;
+    const error = data.details.error;
+    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause ?? error.message);
+    if (/^\d+ subtests? failed$/.test(error.message)) return;
+    counts.failed += 1;
+    const report = `not ok: ${data.name} (${relative(root, data.file ?? '')}, ${Math.round(data.details.duration_ms)} ms)\n${cause}`;
+    failures.push(report);
+    console.log(report);
+  });
+  stream.on('test:stderr', (data) => process.stdout.write(data.message));
+  for await (const _ of stream);
+}
+
+await runFiles(files.filter((file) => !isAlone(file)), 2);
+await runFiles(files.filter(isAlone), 1);
 
 for (const [reason, count] of skips) console.log(`skipped ${count}: ${reason}`);
 if (failures.length > 0) console.log(`\nAll failures once more:\n${failures.join('\n')}`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fs from 'node:fs';
+import os from 'node:os';
 import path from 'node:path';
 import koffi from 'koffi';
 import { close, openAt, openPath } from '../../fs/host/at.ts';
@@ -193,9 +194,17 @@ export function as<T>(uid: number, gid: number, action: () => T): T {
   }
 }
 
-/** Lets the clock of inode times, which moves in steps of up to 10 ms, move on. */
+/** Lets the clock of inode times move on: it moves in steps of up to 10 ms, and stands still longer on a busy machine. */
 export function passTime(): void {
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 12);
+  const probe = path.join(os.tmpdir(), `ufs-clock-${process.pid}`);
+  const now = (): bigint => {
+    fs.writeFileSync(probe, '');
+    return fs.statSync(probe, { bigint: true }).ctimeNs;
+  };
+  const before = now();
+  do Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 12);
+  while (now() - before < 10_000_000n);
+  fs.rmSync(probe);
 }
 
 /** Sets a time no clock shows by chance, and gives it back as nanoseconds. */
