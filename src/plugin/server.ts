@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import type { TlsOptions } from 'node:tls';
 import { UfsError } from '../errors.ts';
 import { BadRequest } from './bad-request.ts';
@@ -44,7 +44,10 @@ export class PluginServer {
     this.#methods = new Map([['Plugin.Activate', activate] as const, ...options.capabilities.flatMap(({ methods }) => Object.entries(methods))]);
     this.#options = options;
     const listener: RequestListener = (request, response) => {
-      const call = this.#serve(request, response);
+      // A logger that fails must not end the process.
+      const call = this.#serve(request, response).catch(() => {
+        if (!response.writableEnded) response.destroy();
+      });
       this.#active.add(call);
       void call.finally(() => this.#active.delete(call));
     };
@@ -76,7 +79,6 @@ export class PluginServer {
     await closed;
   }
 
-  /** Never throws. */
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const [path = '', query] = cut(request.url ?? '', '?');
     const name = path.slice(1);
@@ -100,8 +102,8 @@ export class PluginServer {
       if (answer !== undefined) await this.#answer(response, `${JSON.stringify(answer)}\n`);
     } catch (error) {
       failure = error instanceof Error ? error : new Error(String(error));
-      if (response.headersSent) response.destroy();
-      else await this.#refuse(response, failure);
+      if (response.headersSent || socket.destroyed) response.destroy();
+      else await this.#refuse(response, socket, failure);
     } finally {
       const seconds = (performance.now() - started) / 1000;
       const sent = socket.bytesWritten - sentBefore;
@@ -121,16 +123,15 @@ export class PluginServer {
   }
 
   /** Says what went wrong, and takes what the client is still sending before it ends the answer: a connection closed on it would hide the answer, and make it ask again. */
-  async #refuse(response: ServerResponse, failure: Error): Promise<void> {
+  async #refuse(response: ServerResponse, socket: Socket, failure: Error): Promise<void> {
     const { req: request } = response;
-    const { socket } = request;
     const { status } = failure instanceof BadRequest ? failure : { status: 500 };
     const asText = status === 404 || status === 405;
     const text = asText ? `${failure.message}\n` : `${JSON.stringify({ Err: failure.message })}\n`;
     if (status === 405) response.setHeader('Allow', 'POST');
     this.#head(response, status, asText ? TEXT_TYPE : JSON_TYPE, text);
     response.write(text);
-    if (!request.complete && !socket.destroyed) await drained(request);
+    if (!request.complete) await drained(request, socket);
     response.end();
     await settled(response, 'finish');
     if (!request.complete) socket.destroy();
@@ -143,8 +144,8 @@ export class PluginServer {
 }
 
 /** Lets a body go by until it ends, breaks off, or has taken too long. */
-async function drained(request: IncomingMessage): Promise<void> {
-  const { socket } = request;
+async function drained(request: IncomingMessage, socket: Socket): Promise<void> {
+  if (socket.destroyed) return;
   await new Promise<void>((resolve) => {
     const done = (): void => {
       clearTimeout(late);

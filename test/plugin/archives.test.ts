@@ -3,7 +3,9 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
+import { Readable, Writable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { test, type TestContext } from 'node:test';
 import { setImmediate as turn, setTimeout as pause } from 'node:timers/promises';
 import { DirectoryDriver } from './directory-driver.ts';
@@ -276,6 +278,15 @@ test('a client hears why its archive is refused while it is still sending, and c
   for (const take of [
     async () => { throw new Error('it was filled before'); },
     async (archive: AsyncIterable<Buffer>) => { for await (const _ of archive) throw new Error('it was filled before'); return 0; },
+    // A stream that fails throws its error into what it reads from.
+    async (archive: AsyncIterable<Buffer>) => {
+      await pipeline(archive, new Writable({ write: (_piece, _encoding, done) => done(new Error('it was filled before')) }));
+      return 0;
+    },
+    async (archive: AsyncIterable<Buffer>) => {
+      await pipeline(Readable.from(archive), new Writable({ write: (_piece, _encoding, done) => done(new Error('it was filled before')) }));
+      return 0;
+    },
   ]) {
     driver.take = take;
     // Node's own client stops sending when it has an answer; Go's goes on for a while.

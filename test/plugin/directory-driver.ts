@@ -196,8 +196,8 @@ async function run(command: string, args: readonly string[], input: AsyncIterabl
   try {
     await pipeline(Readable.from(input), child.stdin);
   } catch (error) {
-    // A command that fails stops reading, and says why; any other failure is the input's.
-    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') {
+    // A command stops reading when it fails, and says why, or where the archive ends, before its padding does; any other failure is the input's.
+    if (!['EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes((error as NodeJS.ErrnoException).code ?? '')) {
       child.kill();
       await ended;
       throw error;

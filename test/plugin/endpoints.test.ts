@@ -101,6 +101,19 @@ test('keys are taken in any case, maps of ids in the spelling of the daemon and 
   assert.equal(told.length, 2);
 });
 
+test('what follows an archive\'s end is taken, and doesn\'t spoil the layer', async (t) => {
+  const served = await Served.start(t);
+  const from = join(served.directory, 'from');
+  fs.mkdirSync(from);
+  fs.writeFileSync(join(from, 'f'), 'content');
+  await served.client.call('Create', { ID: 'padded' });
+  assert.equal(await served.client.apply('padded', '', (async function* () {
+    yield tarOf(from, '.');
+    for (let i = 0; i < 512; i += 1) yield Buffer.alloc(64 << 10);
+  })()), 7);
+  assert.equal(fs.readFileSync(join(served.root, 'padded/f'), 'utf8'), 'content');
+});
+
 test('a path that is no UTF-8 doesn\'t spoil the list of changes', async (t) => {
   const served = await Served.start(t);
   await served.client.call('Create', { ID: 'bytes' });

@@ -173,3 +173,10 @@ test('calls are logged with an id each, and counted by method', async (t) => {
   for (const line of [/^# TYPE ufs_plugin_calls_total counter$/m, /^ufs_plugin_calls_total\{method="GraphDriver\.Get"\} 1$/m, /^ufs_plugin_errors_total\{method="unknown"\} 1$/m, /^ufs_plugin_received_bytes_total\{method="GraphDriver\.Exists"\} 10$/m, /^ufs_plugin_active_calls 0$/m]) assert.match(text, line);
   assert.match(text, /^(?:(?:# .*|[a-z_]+(?:\{method="[A-Za-z.]+"\})? [0-9.e+-]+)\n)+$/);
 });
+
+test('a logger that fails ends no process, and no other call', async (t) => {
+  const fail = (): void => { throw new Error('disk full'); };
+  const served = await Served.start(t, undefined, { log: { debug: fail, info: () => undefined, warn: fail, error: fail } });
+  for (let i = 0; i < 2; i += 1) assert.equal((await served.post('/GraphDriver.Get', '{"ID":"x"}')).status, 500);
+  assert.equal((await served.post('/Plugin.Activate')).text, '{"Implements":["GraphDriver"]}\n');
+});
