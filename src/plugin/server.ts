@@ -70,13 +70,20 @@ export class PluginServer {
     this.#closing = true;
     const closed = new Promise<void>((resolve) => void this.#server.close(() => resolve()));
     this.#server.closeIdleConnections();
+    await this.#idle();
+    if (this.#active.size > 0) this.#options.log?.warn({ calls: this.#active.size }, 'closing with calls under way');
+    this.#server.closeAllConnections();
+    await closed;
+    // What has lost its connection ends by that: whoever goes on to close what drivers work on wants it ended.
+    await this.#idle();
+  }
+
+  /** Waits for the calls under way, but not for ever. */
+  async #idle(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, this.#options.patience)));
     await Promise.race([Promise.all(this.#active), late]);
     clearTimeout(timer);
-    if (this.#active.size > 0) this.#options.log?.warn({ calls: this.#active.size }, 'closing with calls under way');
-    this.#server.closeAllConnections();
-    await closed;
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
