@@ -3,7 +3,7 @@ import { runInNewContext } from 'node:vm';
 
 /** Bytes worth the pause: some 50 ms, and 600 ms for each million nodes that stay. */
 const ENOUGH = 48 * 1024 * 1024;
-/** Nodes the kernel forgot that are worth it, at some 450 bytes each: until they are collected they count as used. */
+/** Nodes the kernel forgot that are worth it, at some 470 bytes each: until they are collected they count as used. */
 const ENOUGH_NODES = 100_000;
 
 /**

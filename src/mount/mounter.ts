@@ -17,10 +17,10 @@ export interface Mounted {
 }
 
 /**
- * Megabytes of objects the serving thread may have before V8 ends the process: nodes stay as long as the kernel knows them, at some 500 bytes, where the kernel has 1,100
- * for each of its own. V8's limit of 4 GB is 8 million files, which a machine with 16 GB remembers.
+ * Megabytes of objects the serving thread may have before V8 ends it. Nodes stay as long as the kernel knows them, at some 500 bytes, where the kernel has 1,100 for its own:
+ * V8's 4 GB are some 8 million files, which a machine of 16 GB remembers.
  */
-const HEAP_LIMIT = Math.max(4096, Math.floor(totalmem() / 2 / 2 ** 20));
+const HEAP_LIMIT = Math.max(4096, Math.floor(totalmem() / 2 ** 21));
 /** Milliseconds a mount or the thread may take to end. */
 const STOP_PATIENCE = 2000;
 
@@ -134,7 +134,9 @@ export class Mounter {
     clearUmask();
     const { port1, port2 } = new MessageChannel();
     // Node isn't to keep count of descriptors, and close them with the thread: what node:fs opened there (content of layers) is closed by our own calls.
-    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT } });
+    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), {
+      workerData: { port: port2 }, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
+    });
     const wakeFd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);
       port1.on('message', (message: FromServing) => {
