@@ -1,8 +1,8 @@
 import type { IdMaps } from './id-map.ts';
 import type { Name } from './name.ts';
+import { ACCESS_ACL, CAPABILITY, DEFAULT_ACL } from './xattr-names.ts';
 
-const ACLS: readonly Name[] = ['system.posix_acl_access', 'system.posix_acl_default'];
-const CAPABILITY: Name = 'security.capability';
+const ACLS: readonly Name[] = [ACCESS_ACL, DEFAULT_ACL];
 /** Tags of entries that name a user or group (posix_acl_xattr.h). */
 const ACL_USER = 2;
 const ACL_GROUP = 8;

@@ -1,5 +1,6 @@
 import { hasCode } from '../errno.ts';
 import { nameFromBytes, type Name } from '../name.ts';
+import { CAPABILITY } from '../xattr-names.ts';
 import { statFd } from '../host/at.ts';
 import { chmodFd, utimensFd } from '../host/attributes.ts';
 import type { XattrTarget } from '../host/xattr.ts';
@@ -35,7 +36,6 @@ export interface FileMarks {
 
 const ORIGIN = 'ufs_origin';
 const COPYING = 'ufs_copying';
-export const CAPABILITY = 'security.capability';
 
 export function readFileMarks(target: XattrTarget): FileMarks {
   const marks: FileMarks = { metacopy: false };

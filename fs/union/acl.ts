@@ -7,9 +7,6 @@ const MASK = 0x10;
 const OTHER = 0x20;
 const VERSION = 2;
 
-export const ACCESS_ACL = 'system.posix_acl_access';
-export const DEFAULT_ACL = 'system.posix_acl_default';
-
 /** What a new file gets of its directory's default ACL. `access` is undefined where the mode says it all. */
 export interface Inherited {
   mode: number;

@@ -1,5 +1,6 @@
 import { attempt, FsError, hasCode } from '../errno.ts';
 import { joinName, type Name } from '../name.ts';
+import { CAPABILITY } from '../xattr-names.ts';
 import { PERMISSIONS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
 import { close, type HostStat, linkFd, openAt, statAt } from '../host/at.ts';
 import { chmodFd, chownFd, utimensAt, utimensFd } from '../host/attributes.ts';
@@ -185,7 +186,7 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
       setXattr(fd, stored, value);
     } catch (error) {
       // What this file system or our rights have no room for is no reason to refuse a write.
-      if (!hasCode(error, 'EOPNOTSUPP', 'EPERM', 'EINVAL') || name === 'security.capability') throw error;
+      if (!hasCode(error, 'EOPNOTSUPP', 'EPERM', 'EINVAL') || name === CAPABILITY) throw error;
     }
   }
   if (node.type !== S_IFDIR) {

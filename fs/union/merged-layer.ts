@@ -1,12 +1,13 @@
 import { FsError } from '../errno.ts';
 import type { Name } from '../name.ts';
+import { CAPABILITY } from '../xattr-names.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, type Stat } from '../stat.ts';
 import { close, openAt } from '../host/at.ts';
 import { O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import type { Layer, LayerEntry } from '../layer/layer.ts';
-import { CAPABILITY, type SavedAttributes, withSaved } from '../layer/file-marks.ts';
+import { type SavedAttributes, withSaved } from '../layer/file-marks.ts';
 import { DirectoryDescriptors } from '../layer/directory-descriptors.ts';
 import { LinkIndex } from '../layer/link-index.ts';
 import { readOverriddenLink } from '../layer/override-stat.ts';

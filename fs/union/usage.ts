@@ -1,5 +1,5 @@
 import { FsError } from '../errno.ts';
-import { isDirectory, S_IFDIR } from '../stat.ts';
+import { isDirectory } from '../stat.ts';
 import { close, type HostStat, openAt, statAt, statFd } from '../host/at.ts';
 import { O_DIRECTORY, O_PATH } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
@@ -68,10 +68,10 @@ export class Usage {
     try {
       for (let directory = pending.pop(); directory !== undefined; directory = pending.pop()) {
         try {
-          for (const { name, type } of listDirectory(directory)) {
+          for (const { name } of listDirectory(directory)) {
             const stat = statAt(directory, name);
             this.measured(stat);
-            if (type === S_IFDIR >> 12 || isDirectory(stat)) pending.push(openAt(directory, name, O_PATH | O_DIRECTORY));
+            if (isDirectory(stat)) pending.push(openAt(directory, name, O_PATH | O_DIRECTORY));
           }
         } finally {
           close(directory);

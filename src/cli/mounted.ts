@@ -1,7 +1,5 @@
-import { close, openPath } from '../../fs/host/at.ts';
-import { O_DIRECTORY, O_RDONLY } from '../../fs/host/constants.ts';
-import { syncfs } from '../../fs/host/file.ts';
 import { nameFromText, nameToText } from '../../fs/name.ts';
+import { flushMount } from '../mount/flush.ts';
 import type { Mounted } from '../mount/mounter.ts';
 import type { Container } from '../store/containers.ts';
 import type { Context } from './context.ts';
@@ -18,14 +16,8 @@ export function mountedAt(context: Context, container: Container): string | unde
   return mounted === undefined ? undefined : nameToText(mounted.spec.target);
 }
 
-/** Brings what programs wrote through a container's mount into its layer: without passthrough the kernel keeps writes back for a while. */
-export function flushMount(context: Context, container: Container): void {
+/** Brings what programs wrote through a container's mount into its layer, where it is mounted. */
+export function flushContainer(context: Context, container: Container): void {
   const mounted = mountOf(context, container);
-  if (mounted === undefined) return;
-  const fd = openPath(mounted.spec.target, O_RDONLY | O_DIRECTORY);
-  try {
-    syncfs(fd);
-  } finally {
-    close(fd);
-  }
+  if (mounted !== undefined) flushMount(mounted);
 }

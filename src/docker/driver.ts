@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IdRange } from '../../fs/id-map.ts';
 import { nameToBytes } from '../../fs/name.ts';
@@ -9,8 +9,7 @@ import type { Mounter } from '../mount/mounter.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
-import { freeSpace } from './free-space.ts';
-import { type DriverOptions, parseDriverOptions, parseStorageOptions } from './options.ts';
+import { type DriverOptions, minimumFree, parseDriverOptions, parseStorageOptions } from './options.ts';
 import { humanSize, statusRows } from './status.ts';
 
 export interface StoreDriverOptions {
@@ -71,7 +70,8 @@ export class StoreDriver implements GraphDriver {
 
   async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
     const { size = kind === 'container' ? this.#options.storage.size : undefined } = parseStorageOptions(storageOptions);
-    const { free, minimum } = freeSpace(this.#store.root, this.#options.minFreeSpace);
+    const { bsize, blocks, bavail } = statfsSync(this.#store.root);
+    const [free, minimum] = [bavail * bsize, minimumFree(this.#options.minFreeSpace, blocks * bsize)];
     if (free < minimum) throw new UfsError('UFS_STORE_FULL', `Cannot create layer "${id}": ${humanSize(free)} are free in ${this.#store.root}, and ${humanSize(minimum)} are to stay free; remove images or containers, or change min_free_space`);
     await this.#layers.create(id, { kind, parent, limit: size });
   }
@@ -126,10 +126,5 @@ export class StoreDriver implements GraphDriver {
 
   async diffSize(id: string, parent: string | undefined): Promise<number> {
     return this.#layers.size(id, parent);
-  }
-
-  /** Unmounts all. */
-  async close(): Promise<void> {
-    await this.#mounts.close();
   }
 }

@@ -42,6 +42,12 @@ function parseShare(text: string): { bytes: number } | { part: number } {
   return percent === undefined ? { bytes: parseSize(text) } : { part: Number(percent) / 100 };
 }
 
+/** Bytes that are to stay free of a file system of `total`. */
+export function minimumFree(wanted: DriverOptions['minFreeSpace'], total: number): number {
+  if (wanted === undefined) return 0;
+  return 'bytes' in wanted ? wanted.bytes : wanted.part * total;
+}
+
 const POWERS = 'kmgtp';
 
 /** A size as Docker takes it (go-units, RAMInBytes): 1024-based, "64m", "1.5GiB". */

@@ -1,14 +1,12 @@
 import { statfsSync } from 'node:fs';
 import { findMountOf } from '../../fs/transport/mounts.ts';
 import { nameFromText } from '../../fs/name.ts';
-import { freeSpace } from './free-space.ts';
-import type { DriverOptions } from './options.ts';
+import { type DriverOptions, minimumFree } from './options.ts';
 import type { Store } from '../store/store.ts';
 
 /** What `docker info` shows of the driver, in this order. */
 export async function statusRows(store: Store, counts: { layers: number; mounts: number; minFreeSpace: DriverOptions['minFreeSpace'] }): Promise<[string, string][]> {
   const { bsize, blocks, bfree, bavail, files, ffree } = statfsSync(store.root);
-  const { minimum } = freeSpace(store.root, counts.minFreeSpace);
   const status = await store.status();
   return [
     ['Root Dir', store.root],
@@ -18,7 +16,7 @@ export async function statusRows(store: Store, counts: { layers: number; mounts:
     ['Pool Space Used', humanSize((blocks - bfree) * bsize)],
     ['Pool Space Total', humanSize(blocks * bsize)],
     ['Pool Space Available', humanSize(bavail * bsize)],
-    ['Minimum Free Space', humanSize(minimum)],
+    ['Minimum Free Space', humanSize(minimumFree(counts.minFreeSpace, blocks * bsize))],
     ['Content', humanSize(status.contentBytes)],
     ['Inodes Used', String(files - ffree)],
     ['Inodes Available', String(ffree)],

@@ -58,12 +58,12 @@ export class GraphLayers {
   }
 
   has(id: string): boolean {
-    return this.#store.containers().some((container) => container.id === this.#key(id));
+    return this.#store.container(this.#key(id)) !== undefined;
   }
 
   /** UFS_LAYER_NOT_FOUND. */
   find(id: string): Container {
-    const found = this.#store.containers().find((container) => container.id === this.#key(id));
+    const found = this.#store.container(this.#key(id));
     if (found === undefined) throw new UfsError('UFS_LAYER_NOT_FOUND', `Cannot find layer "${id}"`);
     return found;
   }
@@ -102,7 +102,8 @@ export class GraphLayers {
     await this.#locks.run(id, async () => {
       if (!this.has(id)) return;
       const container = this.find(id);
-      if (this.#childrenOf(id).length > 0) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${this.#childrenOf(id)[0]}" stands on it`);
+      const [child] = this.#childrenOf(id);
+      if (child !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${child}" stands on it`);
       await this.#mounts.release(id);
       await this.#store.removeContainer(container.id);
       if (container.sealed !== undefined) await this.#dropUnused(container.sealed);
@@ -184,7 +185,7 @@ export class GraphLayers {
   }
 
   #childrenOf(id: string): string[] {
-    return this.#store.containers().filter((container) => container.id.startsWith(`${this.#engine}:`) && container.labels[PARENT] === id).map((container) => container.id.slice(this.#engine.length + 1));
+    return this.ids().filter((child) => this.parentOf(child) === id);
   }
 
   #spec(id: string, container: Container): Omit<MountSpec, 'target'> {
@@ -223,36 +224,33 @@ export class GraphLayers {
     return openWhole(this.#store, this.find(id));
   }
 
-  /** What to compare with. Nothing is an empty directory, as old as the one it is compared with: of a root like any other nothing is told. */
-  #openOther(id: string | undefined, after: Layer): Layer {
-    return id === undefined ? (new EmptyLayer(after.stat(after.root)) as Layer) : this.#open(id);
+  /** A layer as a whole, and what to compare it with. Nothing is an empty directory, as old as the layer: of a root like any other nothing is told. */
+  #trees(id: string, parent: string | undefined): { before: Layer; after: Layer; close: () => void } {
+    const after = this.#open(id);
+    try {
+      const before = parent === undefined ? (new EmptyLayer(after.stat(after.root)) as Layer) : this.#open(parent);
+      return { before, after, close: () => { before.close(); after.close(); } };
+    } catch (error) {
+      after.close();
+      throw error;
+    }
   }
 
   #compare<T>(id: string, parent: string | undefined, use: (before: Layer, after: Layer) => T): T {
-    const after = this.#open(id);
+    const { before, after, close } = this.#trees(id, parent);
     try {
-      const before = this.#openOther(parent, after);
-      try {
-        return use(before, after);
-      } finally {
-        before.close();
-      }
+      return use(before, after);
     } finally {
-      after.close();
+      close();
     }
   }
 
   async *#packed(id: string, parent: string | undefined): AsyncGenerator<Buffer> {
-    const after = this.#open(id);
+    const { before, after, close } = this.#trees(id, parent);
     try {
-      const before = this.#openOther(parent, after);
-      try {
-        yield* archiveOf(before, after);
-      } finally {
-        before.close();
-      }
+      yield* archiveOf(before, after);
     } finally {
-      after.close();
+      close();
     }
   }
 }

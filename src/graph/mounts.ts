@@ -1,12 +1,10 @@
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
-import { close, openPath } from '../../fs/host/at.ts';
-import { O_DIRECTORY, O_RDONLY } from '../../fs/host/constants.ts';
-import { syncfs } from '../../fs/host/file.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { unmount } from '../../fs/transport/mount.ts';
 import { findMounts } from '../../fs/transport/mounts.ts';
+import { flushMount } from '../mount/flush.ts';
 import type { Mounted, Mounter } from '../mount/mounter.ts';
 import type { MountSpec } from '../mount/spec.ts';
 
@@ -77,15 +75,10 @@ export class CountedMounts {
     this.#clear(join(this.#directory, key));
   }
 
-  /** Brings what programs wrote through a mount to its upper directory: without passthrough the kernel keeps writes back for a while. */
+  /** Brings what programs wrote through a mount to its upper directory, where it is mounted. */
   flush(key: string): void {
-    if (!this.#entries.has(key)) return;
-    const fd = openPath(nameFromText(join(this.#directory, key)), O_RDONLY | O_DIRECTORY);
-    try {
-      syncfs(fd);
-    } finally {
-      close(fd);
-    }
+    const mounted = this.mountOf(key);
+    if (mounted !== undefined) flushMount(mounted);
   }
 
   /** Unmounts all. */

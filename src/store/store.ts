@@ -140,6 +140,12 @@ export class Store {
     return this.#state.table.containers().map((record) => withPaths(this.#state, record));
   }
 
+  /** By its whole id. */
+  container(id: string): Container | undefined {
+    const record = this.#state.table.container(id);
+    return record && withPaths(this.#state, record);
+  }
+
   /** By id, name, or 4 or more first characters of the id. UFS_CONTAINER_NOT_FOUND, UFS_AMBIGUOUS. */
   findContainer(idOrName: string): Container {
     return withPaths(this.#state, this.#state.table.findContainer(idOrName));

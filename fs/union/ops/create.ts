@@ -11,7 +11,8 @@ import { getXattrIfAny, removeXattr, setXattr, type XattrTarget } from '../../ho
 import type { Owners } from '../../layer/owners.ts';
 import type { DirectoryMarks, UpperFound } from '../../layer/upper.ts';
 import { AUFS_PREFIX } from '../../layer/whiteout.ts';
-import { ACCESS_ACL, DEFAULT_ACL, inheritAcl, type Inherited } from '../acl.ts';
+import { ACCESS_ACL, DEFAULT_ACL } from '../../xattr-names.ts';
+import { inheritAcl, type Inherited } from '../acl.ts';
 import { copyUpDirectory } from '../copy-up.ts';
 import { lowerHas } from '../merge.ts';
 import type { Node } from '../node.ts';

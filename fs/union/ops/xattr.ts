@@ -4,7 +4,7 @@ import { nameFromText, nameToBytes, nameToText, type Name } from '../../name.ts'
 import { PERMISSIONS, S_ISGID } from '../../stat.ts';
 import { removeXattr as hostRemove, setXattr as hostSet } from '../../host/xattr.ts';
 import { getUsersXattr, listUsersXattrs, storedXattr } from '../../layer/users-xattr.ts';
-import { DEFAULT_ACL } from '../acl.ts';
+import { DEFAULT_ACL } from '../../xattr-names.ts';
 import { afterCopyUp } from '../copy-up.ts';
 import type { Node } from '../node.ts';
 import type { Union } from '../state.ts';

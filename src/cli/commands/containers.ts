@@ -5,7 +5,7 @@ import { fullImageName, shortImageName } from '../../archive/image-name.ts';
 import type { Store } from '../../store/store.ts';
 import type { Container } from '../../store/containers.ts';
 import type { Context } from '../context.ts';
-import { flushMount, mountedAt } from '../mounted.ts';
+import { flushContainer, mountedAt } from '../mounted.ts';
 import { age, json, shortId, table } from '../output.ts';
 import { withProgress } from '../progress.ts';
 
@@ -61,7 +61,7 @@ export function containerCommands(program: Command, context: Context): void {
       const store = await context.store();
       const container = store.findContainer(idOrName);
       const fullName = name === undefined ? undefined : fullImageName(name);
-      flushMount(context, container);
+      flushContainer(context, container);
       const { layer, image } = await withProgress(io, 'Committing', (how) => commitContainer(store, container, { ...how, name: fullName, comment: options.message }));
       await io.out(options.json === true ? json({ image: image.id, names: image.names, layer: layer.id }) : `${image.id}\n`);
     });

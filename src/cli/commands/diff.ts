@@ -4,7 +4,7 @@ import { changesArchive, changesOf, sizeOf } from '../../graph/diff.ts';
 import { findSubject, type Subject } from '../../graph/trees.ts';
 import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
-import { flushMount } from '../mounted.ts';
+import { flushContainer } from '../mounted.ts';
 import { bytes, json } from '../output.ts';
 import { writeArchive } from '../write-archive.ts';
 
@@ -17,7 +17,7 @@ export function diffCommands(program: Command, context: Context): void {
   const find = async (text: string): Promise<{ store: Store; subject: Subject }> => {
     const store = await context.store();
     const subject = findSubject(store, text);
-    if (subject.kind === 'container') flushMount(context, subject.container);
+    if (subject.kind === 'container') flushContainer(context, subject.container);
     return { store, subject };
   };
   const skipped = (path: string, reason: string): void => io.err(`ufs: left out ${nameToText(path)}: ${reason}\n`);
