@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { cpus, release } from 'node:os';
 import { join, resolve } from 'node:path';
+import { Figures, machine, seconds } from './figures.ts';
 
 /** The same work on a plain directory, kernel overlayfs, fuse-overlayfs and ufs, in one run; prints ratios. See README.md beside this file. */
 const MAIN = resolve(import.meta.dirname, '../src/cli/main.js');
@@ -42,19 +43,13 @@ const jobs: { name: string; script: string; cold?: boolean }[] = [
   { name: 'delete', script: 'rm -r new tree/3 untar' },
 ];
 
-function seconds(work: () => void): number {
-  const started = process.hrtime.bigint();
-  work();
-  return Number(process.hrtime.bigint() - started) / 1e9;
-}
-
 function prepare(): void {
   sh(`mkdir lower lower/tree
     for d in $(seq 8); do mkdir lower/tree/$d; for f in $(seq 500); do echo "file $f in $d, with some bytes that make it a file" >lower/tree/$d/$f; done; done
     dd if=/dev/urandom of=lower/big bs=1M count=256 status=none; tar -cf tree.tar -C lower tree; sync -f .`);
 }
 
-function runRound(contender: Contender, results: Map<string, Map<string, number[]>>): void {
+function runRound(contender: Contender, results: Figures): void {
   const [target, upper, work] = ['mnt', 'upper', 'work'].map((name) => join(base, name)) as [string, string, string];
   for (const path of [target, upper, work]) mkdirSync(path);
   contender.mount(target, join(base, 'lower'), upper, work);
@@ -64,50 +59,34 @@ function runRound(contender: Contender, results: Map<string, Map<string, number[
       const { status, stderr } = spawnSync('/bin/bash', ['-euc', script], { cwd: target, stdio: ['ignore', 'ignore', 'pipe'] });
       if (status !== 0) throw new Error(`${contender.name}, ${name}: ${stderr.toString()}`);
     });
-    const row = results.get(name) ?? new Map<string, number[]>();
-    results.set(name, row.set(contender.name, [...(row.get(contender.name) ?? []), time]));
+    results.add(name, contender.name, time);
   }
   spawnSync('umount', [target]);
   sh('rm -rf mnt upper work');
 }
 
 /** Import beside what it can't be faster than: unpacking the tar, and syncing. */
-function load(results: Map<string, Map<string, number[]>>): void {
-  const row = new Map<string, number[]>([['plain', []], ['ufs', []]]);
+function load(results: Figures): void {
+  const name = 'load 4000 files (plain: tar and sync)';
   for (let round = 0; round < rounds; round += 1) {
-    row.get('plain')?.push(seconds(() => sh('mkdir unpacked; tar -xf tree.tar -C unpacked; sync -f unpacked')));
-    row.get('ufs')?.push(seconds(() => sh(`${process.execPath} ${MAIN} --root ${base}/store import tree.tar`)));
+    results.add(name, 'plain', seconds(() => sh('mkdir unpacked; tar -xf tree.tar -C unpacked; sync -f unpacked')));
+    results.add(name, 'ufs', seconds(() => sh(`${process.execPath} ${MAIN} --root ${base}/store import tree.tar`)));
     sh('rm -rf unpacked store');
   }
-  results.set('load 4000 files (plain: tar and sync)', row);
 }
 
-const median = (values: number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-
-function report(results: Map<string, Map<string, number[]>>): void {
+function report(results: Figures): void {
   if (asJson) {
-    console.log(JSON.stringify({ rounds, kernel: release(), node: process.version, cpus: cpus().length, results: Object.fromEntries([...results].map(([name, row]) => [name, Object.fromEntries(row)])) }, null, 2));
+    console.log(JSON.stringify({ rounds, kernel: release(), node: process.version, cpus: cpus().length, results }, null, 2));
     return;
   }
-  console.log(`Linux ${release()}, Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model}, ${Math.round(totalmem() / 2 ** 30)} GiB; median of ${rounds} rounds, in seconds (and min–max); the last columns are ratios, smaller is better for ufs\n`);
-  console.log(`| work | ${contenders.map(({ name }) => name).join(' | ')} | ufs ÷ fuse-overlayfs | ufs ÷ overlayfs |`);
-  console.log(`| --- |${' --- |'.repeat(contenders.length + 2)}`);
-  for (const [name, row] of results) {
-    const cell = (contender: string): string => {
-      const values = row.get(contender);
-      return values === undefined ? '' : `${median(values).toFixed(3)} (${Math.min(...values).toFixed(3)}–${Math.max(...values).toFixed(3)})`;
-    };
-    const ratio = (peer: string): string => {
-      const [ours, theirs] = [row.get('ufs'), row.get(peer)];
-      return ours === undefined || theirs === undefined ? '' : `×${(median(ours) / median(theirs)).toFixed(2)}`;
-    };
-    console.log(`| ${name} | ${contenders.map((contender) => cell(contender.name)).join(' | ')} | ${ratio('fuse-overlayfs')} | ${ratio('overlayfs') || ratio('plain')} |`);
-  }
+  console.log(`${machine()}; median of ${rounds} rounds, in seconds (and min–max); the last columns are ratios, smaller is better for ufs\n`);
+  console.log(results.table(contenders.map(({ name }) => name), 'ufs', [['fuse-overlayfs'], ['overlayfs', 'plain']]));
 }
 
 try {
   prepare();
-  const results = new Map<string, Map<string, number[]>>();
+  const results = new Figures();
   for (let round = 0; round < rounds; round += 1) {
     // In another order each time: ext4 creates slowly where much was deleted a moment ago, so nobody should always come after the same.
     const first = round % contenders.length;
