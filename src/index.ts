@@ -14,6 +14,7 @@ export { GraphDriverHandler, PluginHandler, type HandlerOptions, type TlsFiles }
 export type { Call, Capability, Method } from './plugin/methods.ts';
 export { PluginMetrics } from './plugin/metrics.ts';
 export type { PluginLog } from './plugin/server.ts';
+export { MountClient } from './mount/mount-client.ts';
 export { Mounter, type Mounted } from './mount/mounter.ts';
 export type { MountSpec } from './mount/spec.ts';
 export { Store } from './store/store.ts';

@@ -1,6 +1,7 @@
 import type { Io } from '../control/io.ts';
 import type { Logger } from '../log.ts';
-import type { Mounter } from '../mount/mounter.ts';
+import type { MountClient } from '../mount/mount-client.ts';
+import type { Mounted, Mounter } from '../mount/mounter.ts';
 import type { PluginHandler } from '../plugin/handler.ts';
 import type { Store } from '../store/store.ts';
 
@@ -26,8 +27,12 @@ export interface Context {
   readonly serving: boolean;
   /** The store, opened at the first call. Throws RunInServer where another process serves it. */
   store(how?: { create?: boolean; rebuild?: boolean }): Promise<Store>;
-  /** The mounts of this process. */
+  /** Mounts what this process serves itself. */
   readonly mounter: Mounter;
+  /** Mounts that outlive this process, for those it serves. */
+  readonly kept: MountClient[];
+  /** All mounts of the store: this process's, and those that outlive it. */
+  mounts(): Mounted[];
   /** What it serves besides, each with its metrics. */
   readonly plugins: PluginHandler[];
   /** Where the process that serves the store listens. */

@@ -4,10 +4,10 @@ import type { Mounted } from '../mount/mounter.ts';
 import type { Container } from '../store/containers.ts';
 import type { Context } from './context.ts';
 
-/** The mount of a container in this process; undefined where it isn't mounted. */
+/** The mount of a container; undefined where it isn't mounted. */
 export function mountOf(context: Context, container: Container): Mounted | undefined {
   const directory = nameFromText(container.diff);
-  return context.mounter.mounts().find(({ spec }) => spec.upper?.directory === directory);
+  return context.mounts().find(({ spec }) => spec.upper?.directory === directory);
 }
 
 /** Where a container is mounted. */

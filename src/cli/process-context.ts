@@ -3,7 +3,8 @@ import { hasCode } from '../../fs/errno.ts';
 import type { Io } from '../control/io.ts';
 import { ControlServer } from '../control/server.ts';
 import { fileLogger, type Logger } from '../log.ts';
-import { Mounter } from '../mount/mounter.ts';
+import type { MountClient } from '../mount/mount-client.ts';
+import { type Mounted, Mounter } from '../mount/mounter.ts';
 import type { PluginHandler } from '../plugin/handler.ts';
 import { Store } from '../store/store.ts';
 import { type Context, RunInServer } from './context.ts';
@@ -15,6 +16,7 @@ const IDLE = 500;
 export class ProcessContext implements Context {
   readonly io: Io;
   readonly mounter: Mounter;
+  readonly kept: MountClient[] = [];
   readonly plugins: PluginHandler[] = [];
   root = '';
   exitCode = 0;
@@ -46,6 +48,10 @@ export class ProcessContext implements Context {
     return join(this.root, 'control.sock');
   }
 
+  mounts(): Mounted[] {
+    return [this.mounter, ...this.kept].flatMap((mounts) => mounts.mounts());
+  }
+
   store(how: { create?: boolean; rebuild?: boolean } = {}): Promise<Store> {
     this.#store ??= this.#open(how);
     return this.#store;
@@ -75,7 +81,7 @@ export class ProcessContext implements Context {
     this.#log?.debug({ argv }, 'command');
     const owner = this;
     const context: Context = {
-      io, exitCode: 0, serving: true, mounter: this.mounter, plugins: this.plugins,
+      io, exitCode: 0, serving: true, mounter: this.mounter, kept: this.kept, plugins: this.plugins, mounts: () => this.mounts(),
       get root() {
         return owner.root;
       },
@@ -104,6 +110,7 @@ export class ProcessContext implements Context {
   async close(): Promise<void> {
     this.#server?.stopListening();
     await this.mounter.close();
+    for (const client of this.kept) await client.close();
     await this.#server?.close();
     this.#log?.info('stopped');
     const store = await this.#store?.catch(() => undefined);

@@ -5,7 +5,7 @@ import { nameToBytes } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import { GraphLayers } from '../graph/layers.ts';
 import { CountedMounts } from '../graph/mounts.ts';
-import type { Mounter } from '../mount/mounter.ts';
+import type { MountClient } from '../mount/mount-client.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
@@ -14,7 +14,7 @@ import { humanSize, statusRows } from './status.ts';
 
 export interface StoreDriverOptions {
   store: Store;
-  mounter: Mounter;
+  client: MountClient;
   /** Where mounts are made: not below dockerd's data root, which hides and detaches what is mounted there. */
   mountDirectory: string;
   log: (message: string) => void;
@@ -29,9 +29,9 @@ export class StoreDriver implements GraphDriver {
   #told: InitOptions | undefined;
   #options: DriverOptions = { storage: {} };
 
-  constructor({ store, mounter, mountDirectory, log }: StoreDriverOptions) {
+  constructor({ store, client, mountDirectory, log }: StoreDriverOptions) {
     this.#store = store;
-    this.#mounts = new CountedMounts({ directory: mountDirectory, mounter, log });
+    this.#mounts = new CountedMounts({ directory: mountDirectory, client, log });
     this.#layers = new GraphLayers({ store, mounts: this.#mounts, engine: 'docker' });
     this.#stateFile = join(store.root, 'docker.json');
     if (existsSync(this.#stateFile)) this.#remember(JSON.parse(readFileSync(this.#stateFile, 'utf8')) as InitOptions);
@@ -108,7 +108,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async cleanup(): Promise<void> {
-    await this.#mounts.close();
+    this.#mounts.releaseAll();
   }
 
   async diff(id: string, parent: string | undefined): Promise<AsyncIterable<Buffer>> {

@@ -104,7 +104,7 @@ export class GraphLayers {
       const container = this.find(id);
       const [child] = this.#childrenOf(id);
       if (child !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${child}" stands on it`);
-      await this.#mounts.release(id);
+      this.#mounts.release(id);
       await this.#store.removeContainer(container.id);
       if (container.sealed !== undefined) await this.#dropUnused(container.sealed);
       void this.#store.emptyTrash().catch(() => undefined);
@@ -120,7 +120,7 @@ export class GraphLayers {
   }
 
   async put(id: string): Promise<void> {
-    await this.#locks.run(id, async () => await this.#mounts.put(id));
+    await this.#locks.run(id, async () => this.#mounts.put(id));
   }
 
   /** Fills a layer from an uncompressed archive, once. */

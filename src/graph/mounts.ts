@@ -1,78 +1,101 @@
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
-import { nameFromText } from '../../fs/name.ts';
+import { nameFromText, nameToText } from '../../fs/name.ts';
 import { unmount } from '../../fs/transport/mount.ts';
 import { findMounts } from '../../fs/transport/mounts.ts';
 import { flushMount } from '../mount/flush.ts';
-import type { Mounted, Mounter } from '../mount/mounter.ts';
+import type { MountClient } from '../mount/mount-client.ts';
+import type { Mounted } from '../mount/mounter.ts';
 import type { MountSpec } from '../mount/spec.ts';
+import { UsersFile } from './users-file.ts';
 
 interface Entry {
-  mounted: Mounted;
-  count: number;
+  /** How many asked for it and haven't given it back. */
+  users: number;
+  /** undefined where what served it was killed, or somebody else unmounted it. */
+  mount: Mounted | undefined;
 }
 
 /**
- * Mounts that are asked for and given back by several users, each below one directory, in a directory named by its key. The kernel holds what is left after a
- * crash: it is unmounted when this is made, because nobody serves it any more.
+ * Mounts that are asked for and given back by several users, each below one directory, in a directory named by its key. Mounts and users of a process before this one
+ * go on; what the kernel holds beyond those is unmounted when this is made, because nobody serves it any more.
  */
 export class CountedMounts {
   readonly #directory: string;
-  readonly #mounter: Mounter;
+  readonly #client: MountClient;
   readonly #log: (message: string) => void;
+  readonly #users: UsersFile;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(options: { directory: string; mounter: Mounter; log: (message: string) => void }) {
+  constructor(options: { directory: string; client: MountClient; log: (message: string) => void }) {
     this.#directory = options.directory;
-    this.#mounter = options.mounter;
+    this.#client = options.client;
     this.#log = options.log;
     mkdirSync(options.directory, { recursive: true, mode: 0o711 });
-    for (const name of readdirSync(options.directory)) this.#clear(join(options.directory, name));
+    this.#users = new UsersFile(`${options.directory}.json`);
+    for (const [key, users] of this.#users.read()) this.#entries.set(key, { users, mount: undefined });
+    const served = new Map(this.#client.mounts().map((mount) => [nameToText(mount.spec.target), mount]));
+    for (const key of readdirSync(options.directory)) {
+      const path = this.#path(key);
+      const [entry, mount] = [this.#entries.get(key), served.get(path)];
+      if (entry !== undefined && mount !== undefined && findMounts(mount.spec.target).length > 0) this.#keep(entry, key, mount);
+      else this.#clear(path);
+    }
   }
 
+  /** How many there are. */
   get size(): number {
-    return this.#entries.size;
+    return [...this.#entries.values()].filter(({ mount }) => mount !== undefined).length;
   }
 
   mountOf(key: string): Mounted | undefined {
-    return this.#entries.get(key)?.mounted;
+    return this.#entries.get(key)?.mount;
   }
 
   /** Where it is mounted; `spec` says what to mount where it isn't yet. Calls for one key don't overlap: the caller sees to it. */
   async get(key: string, spec: () => Omit<MountSpec, 'target'>): Promise<string> {
-    const path = join(this.#directory, key);
-    const known = this.#entries.get(key);
-    if (known !== undefined) {
-      known.count += 1;
-      return path;
+    const path = this.#path(key);
+    const entry = this.#entries.get(key) ?? { users: 0, mount: undefined };
+    if (entry.mount === undefined) {
+      this.#clear(path);
+      mkdirSync(path, { mode: 0o711 });
+      this.#keep(entry, key, await this.#client.mount({ ...spec(), target: nameFromText(path) }));
     }
-    this.#clear(path);
-    mkdirSync(path, { mode: 0o711 });
-    const mounted = await this.#mounter.mount({ ...spec(), target: nameFromText(path) });
-    const entry: Entry = { mounted, count: 1 };
+    entry.users += 1;
     this.#entries.set(key, entry);
-    void mounted.ended.then(() => {
-      if (this.#entries.get(key) !== entry) return;
-      this.#entries.delete(key);
-      this.#log(`${path} was unmounted by somebody else`);
-    });
+    this.#save();
     return path;
   }
 
+  #keep(entry: Entry, key: string, mount: Mounted): void {
+    entry.mount = mount;
+    void mount.ended.then(() => {
+      if (entry.mount !== mount) return;
+      // Those who have it don't know, and will give it back.
+      entry.mount = undefined;
+      if (this.#entries.get(key) === entry) this.#log(`${this.#path(key)} was unmounted by somebody else`);
+    });
+  }
+
   /** Gives it back; the last one unmounts it, and it goes when nobody uses it any more. Nothing is done for what isn't mounted. */
-  async put(key: string): Promise<void> {
+  put(key: string): void {
     const entry = this.#entries.get(key);
-    if (entry === undefined || --entry.count > 0) return;
-    await this.release(key);
+    if (entry === undefined) return;
+    entry.users -= 1;
+    if (entry.users > 0) this.#save();
+    else this.release(key);
   }
 
   /** Unmounts it, whoever has it. */
-  async release(key: string): Promise<void> {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#entries.delete(key);
-    this.#clear(join(this.#directory, key));
+  release(key: string): void {
+    if (!this.#entries.delete(key)) return;
+    this.#save();
+    this.#clear(this.#path(key));
+  }
+
+  #save(): void {
+    this.#users.write([...this.#entries].map(([key, { users }]) => [key, users]));
   }
 
   /** Brings what programs wrote through a mount to its upper directory, where it is mounted. */
@@ -82,8 +105,12 @@ export class CountedMounts {
   }
 
   /** Unmounts all. */
-  async close(): Promise<void> {
-    for (const key of [...this.#entries.keys()]) await this.release(key);
+  releaseAll(): void {
+    for (const key of [...this.#entries.keys()]) this.release(key);
+  }
+
+  #path(key: string): string {
+    return join(this.#directory, key);
   }
 
   /** Takes every mount off a mount point, and the mount point away. */

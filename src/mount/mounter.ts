@@ -6,7 +6,7 @@ import { nameToText } from '../../fs/name.ts';
 import { mount, unmount } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
 import { mountInProcess } from './process-mount.ts';
-import type { FromServing, ToServing } from './serving-thread.ts';
+import type { FromServing, ServingData, ToServing } from './serving-thread.ts';
 import type { MountSpec } from './spec.ts';
 
 /** A mount this process serves. */
@@ -41,9 +41,12 @@ export class Mounter {
   #nextId = 1;
   #waiting = 0;
   readonly #log: (message: string) => void;
+  readonly #store: boolean;
 
-  constructor(log: (message: string) => void = () => {}) {
+  /** `store`: whether the store whose layers are mounted, if any, is open in this process (else they are read from its files). */
+  constructor(log: (message: string) => void = () => {}, { store = true } = {}) {
     this.#log = log;
+    this.#store = store;
   }
 
   mounts(): Mounted[] {
@@ -135,7 +138,7 @@ export class Mounter {
     const { port1, port2 } = new MessageChannel();
     // Node isn't to keep count of descriptors, and close them with the thread: what node:fs opened there (content of layers) is closed by our own calls.
     const worker = new Worker(new URL('./serving-thread.js', import.meta.url), {
-      workerData: { port: port2 }, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
+      workerData: { port: port2, store: this.#store } satisfies ServingData, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
     });
     const wakeFd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);

@@ -13,9 +13,15 @@ export type ToServing = { kind: 'serve'; id: number; fd: number; spec: MountSpec
 /** What comes back. */
 export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string };
 
+/** What the thread is started with: where it hears, and whether this process has the store open. */
+export interface ServingData {
+  port: MessagePort;
+  store: boolean;
+}
+
 FsError.stacks = process.env['UFS_DEBUG'] !== undefined;
 
-const { port } = workerData as { port: MessagePort };
+const { port, store } = workerData as ServingData;
 const send = (message: FromServing): void => port.postMessage(message);
 
 const garbage = new Garbage();
@@ -38,7 +44,7 @@ function handle(message: ToServing): void {
 }
 
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
-  const { fileSystem, union, close } = await openUnion(spec, helpers, { store: true });
+  const { fileSystem, union, close } = await openUnion(spec, helpers, { store });
   served.add(union);
   server.add({
     fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback: spec.upper?.limit === undefined }),

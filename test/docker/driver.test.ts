@@ -240,22 +240,46 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     assert.deepEqual(await driver.call('Exists', { ID: 'wrong' }), { Exists: false });
   });
 
-  test('after a restart of the driver, or its death, everything goes on without Init', async () => {
+  test('mounts and their users outlive the driver, and it goes on without Init', async () => {
     await create('kept');
     await driver.in('kept', (dir) => fs.writeFileSync(`${dir}/f`, 'kept'));
     await readWrite('kept-top', 'kept');
+    const { Dir: dir } = await driver.call<{ Dir: string }>('Get', { ID: 'kept-top' });
+    await driver.call('Get', { ID: 'kept-top' });
+    const fd = fs.openSync(`${dir}/open`, 'w');
     for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-      await driver.call('Get', { ID: 'kept-top' });
       await served.end(signal);
+      fs.writeSync(fd, `${signal} `);
+      fs.appendFileSync(`${dir}/f`, `, ${signal}`);
       await served.start();
-      assert.deepEqual(mountsBelow(served.runDirectory), [], `${signal}: nothing is left mounted`);
-      await driver.call('Put', { ID: 'kept-top' });
-      await driver.in('kept-top', (dir) => {
-        assert.equal(fs.readFileSync(`${dir}/f`, 'utf8'), 'kept');
-        fs.writeFileSync(`${dir}/${signal}`, '');
-      });
     }
-    assert.deepEqual(await driver.changes('kept-top', 'kept'), ['A /SIGKILL', 'A /SIGTERM']);
+    fs.closeSync(fd);
+    assert.equal((await driver.call<{ Dir: string }>('Get', { ID: 'kept-top' })).Dir, dir);
+    for (const left of [2, 1, 0]) {
+      await driver.call('Put', { ID: 'kept-top' });
+      assert.equal(mountsBelow(served.runDirectory).length, left > 0 ? 1 : 0, `it has ${left} users`);
+    }
+    await driver.in('kept-top', () => {
+      assert.equal(fs.readFileSync(`${dir}/f`, 'utf8'), 'kept, SIGTERM, SIGKILL');
+      assert.equal(fs.readFileSync(`${dir}/open`, 'utf8'), 'SIGTERM SIGKILL ');
+    });
+    assert.deepEqual(await driver.changes('kept-top', 'kept'), ['C /f', 'A /open']);
+    await remove('kept-top', 'kept');
+  });
+
+  test('where what serves the mounts was killed, the next Get mounts again', async () => {
+    await create('kept');
+    await driver.in('kept', (dir) => fs.writeFileSync(`${dir}/f`, 'kept'));
+    await readWrite('kept-top', 'kept');
+    const { Dir: dir } = await driver.call<{ Dir: string }>('Get', { ID: 'kept-top' });
+    fs.writeFileSync(`${dir}/g`, 'kept, too');
+    for (const pid of served.mountServers()) process.kill(pid, 'SIGKILL');
+    await until(() => served.mountServers().length === 0, 'the mount server is gone');
+    await until(() => fs.readFileSync(bench.path('store/ufs.log'), 'utf8').includes('and 1 mounts with it'), 'the driver has heard of it');
+    await driver.in('kept-top', () => assert.equal(fs.readFileSync(`${dir}/g`, 'utf8'), 'kept, too'));
+    assert.equal(mountsBelow(served.runDirectory).length, 1, 'who got it before has it still');
+    await driver.call('Put', { ID: 'kept-top' });
+    assert.deepEqual(mountsBelow(served.runDirectory), []);
     await remove('kept-top', 'kept');
   });
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import fs from 'node:fs';
 import { describe, test } from 'node:test';
-import { mountsBelow } from '../helpers/cli.ts';
+import { mountsBelow, until } from '../helpers/cli.ts';
 import { SAYS } from './sample-image.ts';
 import { DockerOnUfs, IMAGE, needsDocker } from './served-driver.ts';
 
@@ -44,6 +45,37 @@ describe('docker on ufs, when one of them is started again', { skip: needsDocker
     docker.now.dockerd.docker('rm', '-f', id);
     await restart('stop');
     assert.deepEqual(mountsBelow(docker.now.driver.runDirectory), []);
+  });
+
+  test('a container runs on while the driver is stopped, killed and started again, and its mount goes with it', async () => {
+    const running = live();
+    docker.now.dockerd.docker('exec', '-d', running, 'sh', '-c', 'while :; do echo >>/counted; busybox sleep 0.1; done');
+    docker.now.dockerd.docker('exec', running, 'sh', '-c', 'echo began >/kept');
+    const [root] = mountsBelow(docker.now.driver.runDirectory);
+    await until(() => fs.existsSync(`${root}/counted`), 'the container counts');
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      await docker.now.driver.end(signal);
+      // Docker asks the driver at each exec: what the container does is seen through its mount.
+      const counted = fs.statSync(`${root}/counted`).size;
+      await until(() => fs.statSync(`${root}/counted`).size > counted, 'the container counts on');
+      fs.appendFileSync(`${root}/kept`, `${signal}\n`);
+      await docker.now.driver.start();
+    }
+    assert.equal(docker.now.dockerd.docker('diff', running), 'A /counted\nA /kept\n');
+    docker.now.dockerd.docker('restart', '-t', '0', running);
+    assert.equal(docker.now.dockerd.docker('exec', running, 'cat', '/kept'), 'began\nSIGKILL\nSIGTERM\n');
+    docker.now.dockerd.docker('rm', '-f', running);
+    assert.deepEqual(mountsBelow(docker.now.driver.runDirectory), []);
+  });
+
+  test('a container whose mount server was killed goes on after docker restart with what it wrote', async () => {
+    const id = live();
+    docker.now.dockerd.docker('exec', id, 'sh', '-c', 'echo kept >/kept');
+    for (const pid of docker.now.driver.mountServers()) process.kill(pid, 'SIGKILL');
+    await until(() => docker.now.driver.mountServers().length === 0, 'the mount server is gone');
+    docker.now.dockerd.docker('restart', '-t', '0', id);
+    assert.equal(docker.now.dockerd.docker('exec', id, 'cat', '/kept'), 'kept\n');
+    docker.now.dockerd.docker('rm', '-f', id);
   });
 
   test('after the driver was killed between calls dockerd goes on with it', async () => {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { Bench, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
@@ -52,9 +52,25 @@ export class ServedDriver {
     await server?.ended;
   }
 
+  /** The processes that serve its mounts: one while there are any, or `ufs serve` runs. */
+  mountServers(): number[] {
+    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => commandLine(pid).includes(`${this.runDirectory}/mounts.sock`));
+  }
+
+  /** Ends it; the caller has seen to it that nothing is mounted any more, and then nothing of it stays. */
   async stop(): Promise<void> {
     await this.end('SIGTERM');
     if (existsSync(this.socket)) rmSync(this.socket);
+    await until(() => this.mountServers().length === 0, 'the mount server ends with its last mount');
+  }
+}
+
+/** The words a process was started with; none where it is gone. */
+function commandLine(pid: number): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
   }
 }
 

@@ -50,7 +50,7 @@ export function inspectCommands(program: Command, context: Context): void {
     .option('--prometheus', 'as metrics, with those of Docker\'s calls where `ufs serve` answers them')
     .action(async (options: { json?: boolean; prometheus?: boolean }) => {
       const store = await context.store({ create: true });
-      const status = { ...(await store.status()), mounts: context.mounter.mounts().map(({ spec }) => nameToText(spec.target)), servedBy: context.serving ? process.pid : undefined };
+      const status = { ...(await store.status()), mounts: context.mounts().map(({ spec }) => nameToText(spec.target)), servedBy: context.serving ? process.pid : undefined };
       if (options.prometheus === true) await io.out(storeMetrics(status) + context.plugins.map(({ metrics }) => metrics.prometheus()).join(''));
       else if (options.json === true) await io.out(json(status));
       else {
@@ -78,7 +78,7 @@ function storeMetrics(status: StoreStatus & { mounts: string[] }): string {
   const gauge = (name: string, help: string, value: number): string => metricText(`ufs_${name}`, 'gauge', help, [['', value]]);
   return [
     gauge('layers', 'Layers of the store.', status.layers), gauge('images', 'Images of the store.', status.images), gauge('containers', 'Writable layers of the store.', status.containers),
-    gauge('mounts', 'Mounts this process serves.', status.mounts.length), gauge('content_bytes', 'File data of all layers, what they share counted once.', status.contentBytes),
+    gauge('mounts', 'Mounts of the store.', status.mounts.length), gauge('content_bytes', 'File data of all layers, what they share counted once.', status.contentBytes),
     gauge('index_bytes', 'Size of the index.', status.indexBytes), gauge('removed', 'Layers and containers that are being deleted.', status.removed),
   ].join('');
 }

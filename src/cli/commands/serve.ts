@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Command } from 'commander';
 import { StoreDriver } from '../../docker/driver.ts';
 import { UfsError } from '../../errors.ts';
+import { MountClient } from '../../mount/mount-client.ts';
 import { GraphDriverHandler } from '../../plugin/handler.ts';
 import type { Logger } from '../../log.ts';
 import type { Context } from '../context.ts';
@@ -40,7 +41,11 @@ export function serveCommand(program: Command, context: Context): void {
 }
 
 async function serveDocker(context: Context, log: Logger, flags: ServeFlags, name: string): Promise<GraphDriverHandler> {
-  const driver = new StoreDriver({ store: await context.store(), mounter: context.mounter, mountDirectory: join(flags.runDirectory, 'docker'), log: (message) => log.warn(message) });
+  const store = await context.store();
+  const warn = (message: string): void => log.warn(message);
+  const client = await MountClient.open({ socket: join(flags.runDirectory, 'mounts.sock'), store: store.root, log: warn });
+  context.kept.push(client);
+  const driver = new StoreDriver({ store, client, mountDirectory: join(flags.runDirectory, 'docker'), log: warn });
   const handler = new GraphDriverHandler(driver, { log, pluginDirectory: flags.pluginDirectory });
   await handler.serveUnix(name);
   context.plugins.push(handler);
