@@ -11,6 +11,7 @@ import { inspectCommands } from './commands/inspect.ts';
 import { mountCommands } from './commands/mount.ts';
 import { removeCommands } from './commands/remove.ts';
 import { serveCommand } from './commands/serve.ts';
+import { storesCommand } from './commands/stores.ts';
 import type { Context } from './context.ts';
 
 /** The store of who says nothing else. Root of a user namespace is an ordinary user, inside and out. */
@@ -31,7 +32,7 @@ export function buildProgram(context: Context): Command {
     .exitOverride()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand]) register(program, context);
+  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, storesCommand]) register(program, context);
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   return program;
 }

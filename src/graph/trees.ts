@@ -20,12 +20,41 @@ export function findSubject(store: Store, text: string, kinds: readonly Subject[
     try {
       if (kind === 'container') return { kind, container: store.findContainer(text) };
       if (kind === 'image') return { kind, image: findImage(store, text) };
-      return { kind, layer: store.findLayer(text) };
+      return { kind, layer: findLayer(store, text) };
     } catch (error) {
       if (!hasCode(error, 'UFS_CONTAINER_NOT_FOUND', 'UFS_IMAGE_NOT_FOUND', 'UFS_LAYER_NOT_FOUND')) throw error;
     }
   }
-  throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)} of the store has that name or id`);
+  throw new UfsError('UFS_NOT_FOUND', `Cannot find "${text}": no ${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)} of the store has that name or id${unconsulted(store)}`);
+}
+
+/**
+ * Does something with what a name stands for; its layers stay as long as that takes. Those of an additional store are this store's then: what only looks at the record
+ * of an image or layer can do with `findSubject`.
+ */
+export async function withSubject<T>(store: Store, text: string, action: (subject: Subject) => T | Promise<T>, kinds?: readonly Subject['kind'][]): Promise<T> {
+  const found = findSubject(store, text, kinds);
+  const release = await store.borrow(topLayer(found), `what is done with ${text}`);
+  try {
+    return await action(found.kind === 'layer' ? { kind: 'layer', layer: store.findLayer(found.layer.id) } : found);
+  } finally {
+    release();
+  }
+}
+
+function findLayer(store: Store, text: string): LayerRecord {
+  try {
+    return store.findLayer(text);
+  } catch (error) {
+    const found = hasCode(error, 'UFS_LAYER_NOT_FOUND') ? store.findAdditionalLayer(text) : undefined;
+    if (found === undefined) throw error;
+    return found;
+  }
+}
+
+/** Which additional stores couldn't be asked, and why, as the end of a sentence. */
+function unconsulted(store: Store): string {
+  return store.additionalStores().map(({ problem }) => (problem === undefined ? '' : `; an additional store could not be consulted: ${problem.message}`)).join('');
 }
 
 /** An image by what people type: "debian" finds "docker.io/library/debian:latest". */
@@ -51,6 +80,12 @@ function namesMeant(text: string): string[] {
 export function topLayer(subject: Subject): LayerId | undefined {
   if (subject.kind === 'container') return subject.container.parent;
   return subject.kind === 'image' ? subject.image.layers.at(-1) : subject.layer.id;
+}
+
+/** The layers a subject is made of, bottom first. */
+export function chainOf(store: Store, subject: Subject): LayerRecord[] {
+  const top = topLayer(subject);
+  return top === undefined ? [] : store.chain(top);
 }
 
 /** What a subject's changes are against, and the whole of it; `close` when done. */

@@ -3,6 +3,7 @@ import { closeSync, existsSync, readSync, rmSync } from 'node:fs';
 import { setImmediate } from 'node:timers/promises';
 import type { Change } from '../tree/change.ts';
 import type { ContentSource, Entry, ObjectKey, Tree, TreeReader } from '../tree/entry.ts';
+import { borrowedFrom } from './borrow.ts';
 import { LayerContent, openContent } from './content.ts';
 import { contentFiles, contentLinks } from './content-files.ts';
 import { decodeEntry, Directory, encodeEntry } from './directory-object.ts';
@@ -156,7 +157,11 @@ class Check {
 
   async #content(record: LayerRecord, objects: ReadonlyMap<ObjectKey, Buffer>): Promise<void> {
     const { index, paths } = this.#state;
-    const directory = paths.layer(record.number);
+    const directory = record.borrowed === undefined ? paths.layer(record.number) : borrowedFrom(paths.layer(record.number));
+    if (directory === undefined || !existsSync(directory)) {
+      this.#tell(record.id, `its data is missing, which was in the additional store's ${directory ?? 'directory'}`);
+      return;
+    }
     const expected = contentOf(record, objects);
     const mending: IndexOperation[] = [];
     for (const { digest, path } of contentFiles(directory)) {
@@ -165,7 +170,7 @@ class Check {
       const found = await this.#hash(path);
       if (found !== digest) this.#tell(record.id, `${path} is damaged: ${found}`);
       else if (size !== undefined && size !== contentLinks(path).size) this.#tell(record.id, `${path} has ${contentLinks(path).size} bytes, not ${size}`);
-      else if (index.contentLayer(digest) === undefined) mending.push(putContent(digest, record.number));
+      else if (record.borrowed === undefined && index.contentLayer(digest) === undefined) mending.push(putContent(digest, record.number));
     }
     for (const digest of expected.keys()) this.#tell(record.id, `${contentPath(directory, digest)} is missing`);
     if (this.#options.rebuild && mending.length > 0) await index.write(mending);

@@ -6,9 +6,10 @@ export interface ContentFile {
   path: string;
 }
 
-/** The files of a layer's content directory; none where it has no such directory. What isn't named by a digest is passed over. */
+/** The files of a layer's own content directory; none where it has no such directory, as a borrowed layer. What isn't named by a digest is passed over. */
 export function* contentFiles(layerDirectory: string): Generator<ContentFile> {
   const content = contentDirectory(layerDirectory);
+  if (lstatSync(content, { throwIfNoEntry: false })?.isDirectory() !== true) return;
   for (const prefix of namesIn(content)) {
     if (!/^[0-9a-f]{2}$/.test(prefix)) continue;
     for (const digest of namesIn(`${content}/${prefix}`)) {

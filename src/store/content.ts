@@ -47,6 +47,8 @@ export interface SinkOptions {
   find(digest: string): string | undefined;
   /** The directory of a layer. */
   layerDirectory(number: number): string;
+  /** Whether a layer's content is this store's: another store's isn't linked to, which would change that. */
+  isOwn(number: number): boolean;
 }
 
 /**
@@ -94,7 +96,7 @@ export class LayerSink implements ContentSink {
     if (content === undefined) return undefined;
     if (this.#digests.has(content.digest)) return content;
     const from = contentPath(this.#options.layerDirectory(entry.layer), content.digest);
-    if (this.#link(from, content.digest, size)) return content;
+    if (this.#options.isOwn(entry.layer) && this.#link(from, content.digest, size)) return content;
     closeSync(openContent(from));
     storing(size, () => copyFileSync(from, this.#place(content.digest), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
     this.#wrote(content.digest, size);

@@ -49,9 +49,18 @@ export class LayerTable {
   }
 
   findLayer(idOrPrefix: string): LayerRecord {
+    return single(this.#layersOf(idOrPrefix), idOrPrefix, 'layer', 'UFS_LAYER_NOT_FOUND');
+  }
+
+  /** As `findLayer`, but undefined where there is none. */
+  searchLayer(idOrPrefix: string): LayerRecord | undefined {
+    const found = this.#layersOf(idOrPrefix);
+    return found.length === 0 ? undefined : single(found, idOrPrefix, 'layer', 'UFS_LAYER_NOT_FOUND');
+  }
+
+  #layersOf(idOrPrefix: string): LayerRecord[] {
     const prefix = digestPrefix(idOrPrefix);
-    const found = prefix === undefined ? [] : this.layers().filter(({ id }) => id.startsWith(prefix, 'sha256:'.length));
-    return single(found, idOrPrefix, 'layer', 'UFS_LAYER_NOT_FOUND');
+    return prefix === undefined ? [] : this.layers().filter(({ id }) => id.startsWith(prefix, 'sha256:'.length));
   }
 
   findContainer(idOrName: string): ContainerRecord {

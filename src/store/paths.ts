@@ -13,6 +13,8 @@ export class StorePaths {
   readonly trash: string;
   /** An empty file, which every file of size 0 is opened as. */
   readonly empty: string;
+  /** Which stores are consulted after this one. */
+  readonly additionalStores: string;
 
   constructor(root: string) {
     this.root = root;
@@ -25,6 +27,7 @@ export class StorePaths {
     this.staging = join(root, 'staging');
     this.trash = join(root, 'trash');
     this.empty = join(root, 'empty');
+    this.additionalStores = join(root, 'additional-stores.json');
   }
 
   layer(number: number): string {

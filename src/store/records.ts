@@ -26,6 +26,8 @@ export interface LayerRecord {
   objects: number;
   created: string;
   labels: Labels;
+  /** Its data is in another store, of this identity, as layer of this number there: see borrow.ts. */
+  borrowed?: { store: string; number: number };
 }
 
 /** A writable layer on top of an applied one, of another container, or of nothing. */
@@ -56,4 +58,6 @@ export interface ImageRecord {
   layers: readonly LayerId[];
   config: Buffer;
   created: string;
+  /** The root of the additional store it is in; absent for one of this store. */
+  store?: string;
 }

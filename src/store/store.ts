@@ -1,12 +1,16 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { UfsError } from '../errors.ts';
 import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
+import { type AdditionalStore, AdditionalStores } from './additional-stores.ts';
+import { borrowLayers, followStores } from './borrow.ts';
 import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
 import { beginFilling, belowContainer, createContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { ConsultedImages } from './consulted-images.ts';
 import { LayerContent } from './content.ts';
 import { checkImageLayers, type NewImage } from './image-table.ts';
 import { IndexedLayer } from './indexed-layer.ts';
-import type { LayerId } from './layer-id.ts';
+import { shortId, type LayerId } from './layer-id.ts';
 import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
 import type { ImageRecord, LayerRecord } from './records.ts';
@@ -38,18 +42,30 @@ export class Store {
   readonly #state: StoreState;
   readonly #unlock: () => void;
   readonly #trees = new Map<LayerId, Tree>();
+  readonly #additional: AdditionalStores;
+  readonly #images: ConsultedImages;
   #emptying: Promise<void> | undefined;
   #closed = false;
 
-  private constructor(state: StoreState, unlock: () => void) {
+  private constructor(state: StoreState, additional: AdditionalStores, unlock: () => void) {
     this.#state = state;
     this.#unlock = unlock;
+    this.#additional = additional;
+    this.#images = new ConsultedImages(state.images, additional);
   }
 
   /** UFS_STORE_MISSING, UFS_STORE_LOCKED, UFS_STORE_VERSION, UFS_STORE_UNSAFE, UFS_INDEX_DAMAGED. */
   static async open(root: string, options: StoreOptions = {}): Promise<Store> {
     const { state, unlock } = await openStore(root, options);
-    return new Store(state, unlock);
+    try {
+      const additional = new AdditionalStores(state.paths, state.uuid, state.log);
+      followStores(state, () => additional.readable());
+      return new Store(state, additional, unlock);
+    } catch (error) {
+      await state.index.close();
+      unlock();
+      throw error;
+    }
   }
 
   /** Its real path. */
@@ -132,6 +148,57 @@ export class Store {
     return new IndexedLayer({ paths, uuid, reader, tree: this.tree(id), chain: this.chain(id), onClose: this.use(id, 'a mount') });
   }
 
+  /** The stores that are consulted after this one for images and layers, and only read. */
+  additionalStores(): AdditionalStore[] {
+    return this.#additional.all();
+  }
+
+  /** UFS_STORE_MISSING, UFS_STORE_UNSAFE, UFS_STORE_VERSION, UFS_STORE_DAMAGED; UFS_USAGE for this store itself. */
+  async addAdditionalStore(root: string): Promise<void> {
+    await this.#state.serially(async () => {
+      this.#additional.add(root);
+      followStores(this.#state, () => this.#additional.readable());
+    });
+  }
+
+  /** Consults it no more. What was made of its layers goes on, and needs it to stay where it is. UFS_NOT_FOUND. */
+  async removeAdditionalStore(root: string): Promise<void> {
+    await this.#state.serially(async () => this.#additional.remove(root));
+  }
+
+  /** A layer of an additional store: what it is there. By id or by 4 or more of its first digits; undefined where none of them has it. UFS_AMBIGUOUS. */
+  findAdditionalLayer(idOrPrefix: string): (LayerRecord & { store: string }) | undefined {
+    for (const { root, store } of this.#additional.all()) {
+      const layer = store?.layers().searchLayer(idOrPrefix);
+      if (layer !== undefined) return { ...layer, store: root };
+    }
+    return undefined;
+  }
+
+  /**
+   * Keeps a layer as `use` does. One that only an additional store has is made this store's before, with all below it: its metadata is copied, its data stays
+   * there. UFS_LAYER_NOT_FOUND. Nothing is done for no layer.
+   */
+  async borrow(id: LayerId | undefined, by: string): Promise<() => void> {
+    if (id === undefined) return () => undefined;
+    const missing = this.layer(id) === undefined;
+    // From now on: a `gc` may be waiting for its turn.
+    const release = useLayer(this.#state, id, by);
+    try {
+      if (missing) await this.#borrow(id);
+      return release;
+    } catch (error) {
+      release();
+      throw error;
+    }
+  }
+
+  async #borrow(id: LayerId): Promise<void> {
+    const from = this.#additional.readable().find((store) => store.layers().layer(id) !== undefined);
+    if (from === undefined) throw new UfsError('UFS_LAYER_NOT_FOUND', `Cannot find layer ${shortId(id)}${this.#additional.problems()}`);
+    await borrowLayers(this.#state, from, id);
+  }
+
   async createContainer(options: NewContainer = {}): Promise<Container> {
     return await createContainer(this.#state, options);
   }
@@ -179,27 +246,41 @@ export class Store {
     });
   }
 
+  /** Those of additional stores come after the own. What a name means here it doesn't mean there: their images are without it. */
   images(): ImageRecord[] {
-    return this.#state.images.all();
+    return this.#images.all();
   }
 
   /** By name ("app" is "app:latest" too), id or 4 or more first digits. UFS_IMAGE_NOT_FOUND, UFS_AMBIGUOUS. */
   findImage(nameOrId: string): ImageRecord {
-    return this.#state.images.find(nameOrId);
+    return this.#images.find(nameOrId);
   }
 
   async tagImage(nameOrId: string, name: string): Promise<ImageRecord> {
-    return await this.#state.serially(async () => this.#state.images.tag(nameOrId, name));
+    const { id, store, config, layers } = this.findImage(nameOrId);
+    if (store === undefined) return await this.#state.serially(async () => this.#state.images.tag(id, name));
+    const release = await this.borrow(layers.at(-1), `the image "${name}"`);
+    try {
+      return await this.putImage({ names: [name], config, layers });
+    } finally {
+      release();
+    }
   }
 
   /** Takes a name away; the image stays. */
   async untagImage(name: string): Promise<void> {
-    await this.#state.serially(async () => this.#state.images.untag(name));
+    await this.#state.serially(async () => {
+      this.#images.refuseOthers(name, 'take a name of');
+      this.#state.images.untag(name);
+    });
   }
 
   /** Removes an image with all its names; its layers stay until `gc`. UFS_IMAGE_IN_USE where a container was made from it. */
   async removeImage(nameOrId: string): Promise<ImageRecord> {
-    return await this.#state.serially(async () => this.#state.images.remove(nameOrId, this.#state.table));
+    return await this.#state.serially(async () => {
+      this.#images.refuseOthers(nameOrId, 'remove');
+      return this.#state.images.remove(nameOrId, this.#state.table);
+    });
   }
 
   /** Removes the layers that no image, container, use or one of `keep` needs. */

@@ -56,6 +56,7 @@ export class LayerTransaction {
         const layer = state.index.contentLayer(digest);
         return layer === undefined ? undefined : state.paths.layer(layer);
       },
+      isOwn: (number) => number === this.number || !isBorrowed(state.table.byNumber(number)),
       layerDirectory: (number) => (number === this.number ? this.#directory : state.paths.layer(number)),
     });
     this.#release = parent === undefined ? () => undefined : useLayer(state, parent.id, 'a layer that is being made on top of it');
@@ -126,6 +127,10 @@ export async function publish(state: StoreState, staged: string, manifest: Manif
   }
   state.table.add(manifest);
   state.step('committed');
+}
+
+function isBorrowed(manifest: Manifest | undefined): boolean {
+  return manifest?.kind === 'layer' && manifest.borrowed !== undefined;
 }
 
 /** The layer a new one is to stand on. */

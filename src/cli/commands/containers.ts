@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { commitContainer } from '../../graph/commit.ts';
-import { findSubject, type Subject, topLayer } from '../../graph/trees.ts';
+import { type Subject, topLayer, withSubject } from '../../graph/trees.ts';
 import { fullImageName, shortImageName } from '../../archive/image-name.ts';
 import type { Store } from '../../store/store.ts';
 import type { Container } from '../../store/containers.ts';
@@ -29,7 +29,7 @@ export function containerCommands(program: Command, context: Context): void {
     .option('--name <name>', 'a name to call it by')
     .action(async (image: string, options: { name?: string }) => {
       const store = await context.store();
-      const container = await newContainer(store, findSubject(store, image, ['image', 'layer']), options.name);
+      const container = await withSubject(store, image, (subject) => newContainer(store, subject, options.name), ['image', 'layer']);
       await io.out(`${container.id}\n`);
     });
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { nameToText } from '../../../fs/name.ts';
 import { changesArchive, changesOf, sizeOf } from '../../graph/diff.ts';
-import { findSubject, type Subject } from '../../graph/trees.ts';
+import { type Subject, withSubject } from '../../graph/trees.ts';
 import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { flushContainer } from '../mounted.ts';
@@ -14,11 +14,12 @@ const LETTERS = { added: 'A', modified: 'C', deleted: 'D' } as const;
 export function diffCommands(program: Command, context: Context): void {
   const { io } = context;
 
-  const find = async (text: string): Promise<{ store: Store; subject: Subject }> => {
+  const withFlushed = async (text: string, action: (store: Store, subject: Subject) => Promise<void>): Promise<void> => {
     const store = await context.store();
-    const subject = findSubject(store, text);
-    if (subject.kind === 'container') flushContainer(context, subject.container);
-    return { store, subject };
+    await withSubject(store, text, async (subject) => {
+      if (subject.kind === 'container') flushContainer(context, subject.container);
+      await action(store, subject);
+    });
   };
   const skipped = (path: string, reason: string): void => io.err(`ufs: left out ${nameToText(path)}: ${reason}\n`);
 
@@ -27,10 +28,11 @@ export function diffCommands(program: Command, context: Context): void {
     .argument('<subject>', 'a container, image or layer: name or id')
     .option('--json', 'as JSON')
     .action(async (text: string, options: { json?: boolean }) => {
-      const { store, subject } = await find(text);
-      const changes = changesOf(store, subject);
-      if (options.json === true) await io.out(json(changes.map(({ kind, path }) => ({ kind, path: `/${nameToText(path)}` }))));
-      else await io.out(changes.map(({ kind, path }) => `${LETTERS[kind]} /${nameToText(path)}\n`).join(''));
+      await withFlushed(text, async (store, subject) => {
+        const changes = changesOf(store, subject);
+        if (options.json === true) await io.out(json(changes.map(({ kind, path }) => ({ kind, path: `/${nameToText(path)}` }))));
+        else await io.out(changes.map(({ kind, path }) => `${LETTERS[kind]} /${nameToText(path)}\n`).join(''));
+      });
     });
 
   program.command('diff')
@@ -38,8 +40,9 @@ export function diffCommands(program: Command, context: Context): void {
     .argument('<subject>', 'a container, image or layer: name or id')
     .option('-o, --output <file>', 'where to; standard output unless given')
     .action(async (text: string, options: { output?: string }) => {
-      const { store, subject } = await find(text);
-      await writeArchive(context, 'Writing', changesArchive(store, subject, { skipped }), options.output);
+      await withFlushed(text, async (store, subject) => {
+        await writeArchive(context, 'Writing', changesArchive(store, subject, { skipped }), options.output);
+      });
     });
 
   program.command('export')
@@ -47,8 +50,9 @@ export function diffCommands(program: Command, context: Context): void {
     .argument('<subject>', 'a container, image or layer: name or id')
     .option('-o, --output <file>', 'where to; standard output unless given')
     .action(async (text: string, options: { output?: string }) => {
-      const { store, subject } = await find(text);
-      await writeArchive(context, 'Exporting', changesArchive(store, subject, { skipped, whole: true }), options.output);
+      await withFlushed(text, async (store, subject) => {
+        await writeArchive(context, 'Exporting', changesArchive(store, subject, { skipped, whole: true }), options.output);
+      });
     });
 
   program.command('size')
@@ -56,8 +60,9 @@ export function diffCommands(program: Command, context: Context): void {
     .argument('<subject>', 'a container, image or layer: name or id')
     .option('--json', 'as JSON')
     .action(async (text: string, options: { json?: boolean }) => {
-      const { store, subject } = await find(text);
-      const size = sizeOf(store, subject);
-      await io.out(options.json === true ? json({ bytes: size }) : `${size} bytes (${bytes(size)})\n`);
+      await withFlushed(text, async (store, subject) => {
+        const size = sizeOf(store, subject);
+        await io.out(options.json === true ? json({ bytes: size }) : `${size} bytes (${bytes(size)})\n`);
+      });
     });
 }

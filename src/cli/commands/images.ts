@@ -7,7 +7,9 @@ import { type SavedImage, saveDockerArchive, saveOciArchive, saveOciDirectory } 
 import { UfsError } from '../../errors.ts';
 import type { Work } from '../../graph/apply.ts';
 import { importArchive, loadImages, savedImages } from '../../graph/images.ts';
-import { findSubject, topLayer } from '../../graph/trees.ts';
+import { findImage, topLayer, withSubject } from '../../graph/trees.ts';
+import type { LayerId } from '../../store/layer-id.ts';
+import type { Store } from '../../store/store.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, counted, json, shortId, table } from '../output.ts';
 import { withProgress } from '../progress.ts';
@@ -47,9 +49,9 @@ export function imageCommands(program: Command, context: Context): void {
     .option('--json', 'say what was made as JSON')
     .action(async (tar: string, options: { name?: string; parent?: string; json?: boolean }) => {
       const store = await context.store({ create: true });
-      const parent = options.parent === undefined ? undefined : topLayer(findSubject(store, options.parent, ['image', 'layer']));
       const name = options.name === undefined ? undefined : fullImageName(options.name);
-      const { layer, image } = await work('import', tar, (how) => importArchive(store, tar === '-' ? io.input() : readFile(resolve(io.cwd, tar)), { ...how, name, parent }));
+      const importOn = (parent?: LayerId): ReturnType<typeof importArchive> => work('import', tar, (how) => importArchive(store, tar === '-' ? io.input() : readFile(resolve(io.cwd, tar)), { ...how, name, parent }));
+      const { layer, image } = options.parent === undefined ? await importOn() : await withSubject(store, options.parent, (subject) => importOn(topLayer(subject)), ['image', 'layer']);
       await io.out(options.json === true ? json({ image: image?.id, names: image?.names, layer: layer.id }) : `${layer.id}\n`);
     });
 
@@ -58,12 +60,19 @@ export function imageCommands(program: Command, context: Context): void {
     .option('--json', 'as JSON')
     .action(async (options: { json?: boolean }) => {
       const store = await context.store({ create: true });
+      const size = layerSizes(store);
       const images = store.images().map((image) => ({
-        id: image.id, names: image.names, layers: image.layers.length, created: image.created,
-        size: image.layers.reduce((sum, id) => sum + (store.layer(id)?.size ?? 0), 0),
+        id: image.id, names: image.names, layers: image.layers.length, created: image.created, store: image.store,
+        size: image.layers.reduce((sum, id) => sum + size(id), 0),
       }));
       if (options.json === true) await io.out(json(images));
-      else await io.out(table(['NAME', 'ID', 'LAYERS', 'SIZE', 'CREATED'], images.map((image) => [image.names.map(shortImageName).join(', ') || '-', shortId(image.id), String(image.layers), bytes(image.size), age(image.created)])));
+      else {
+        const others = images.some(({ store: root }) => root !== undefined);
+        await io.out(table(['NAME', 'ID', 'LAYERS', 'SIZE', 'CREATED', ...(others ? ['STORE'] : [])], images.map((image) => [
+          image.names.map(shortImageName).join(', ') || '-', shortId(image.id), String(image.layers), bytes(image.size), age(image.created), ...(others ? [image.store ?? '-'] : []),
+        ])));
+      }
+      for (const { problem } of store.additionalStores()) if (problem !== undefined) io.err(`ufs: an additional store could not be consulted: ${problem.message}\n`);
     });
 
   program.command('save')
@@ -73,12 +82,24 @@ export function imageCommands(program: Command, context: Context): void {
     .addOption(new Option('--format <format>', 'docker (also an OCI layout), oci, or oci-dir').choices(['docker', 'oci', 'oci-dir']).default('docker'))
     .action(async (names: string[], options: { output?: string; format: string }) => {
       const store = await context.store();
-      const images = savedImages(store, names);
-      if (options.format === 'oci-dir') {
-        if (options.output === undefined) throw new UfsError('UFS_USAGE', 'Cannot save a directory to standard output: give --output');
-        await saveDirectory(images, resolve(io.cwd, options.output));
-      } else await writeArchive(context, 'Saving', options.format === 'oci' ? saveOciArchive(images) : saveDockerArchive(images), options.output);
+      const releases: (() => void)[] = [];
+      try {
+        for (const name of names) releases.push(await store.borrow(findImage(store, name).layers.at(-1), 'an image being saved'));
+        const images = savedImages(store, names);
+        if (options.format === 'oci-dir') {
+          if (options.output === undefined) throw new UfsError('UFS_USAGE', 'Cannot save a directory to standard output: give --output');
+          await saveDirectory(images, resolve(io.cwd, options.output));
+        } else await writeArchive(context, 'Saving', options.format === 'oci' ? saveOciArchive(images) : saveDockerArchive(images), options.output);
+      } finally {
+        for (const release of releases) release();
+      }
     });
+}
+
+/** Tells the bytes of a layer, wherever it is; 0 for one that is nowhere. */
+function layerSizes(store: Store): (id: LayerId) => number {
+  const others = store.additionalStores().flatMap((other) => other.store?.layers() ?? []);
+  return (id) => (store.layer(id) ?? others.map((layers) => layers.layer(id)).find((layer) => layer !== undefined))?.size ?? 0;
 }
 
 /** Bytes of a file, for progress; undefined for what isn't one. */

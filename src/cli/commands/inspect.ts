@@ -7,7 +7,7 @@ import { O_NOFOLLOW, O_PATH } from '../../../fs/host/constants.ts';
 import { getXattrIfAny } from '../../../fs/host/xattr.ts';
 import { nameFromText, nameToText } from '../../../fs/name.ts';
 import { UfsError } from '../../errors.ts';
-import { findSubject, topLayer } from '../../graph/trees.ts';
+import { chainOf, findSubject, withSubject } from '../../graph/trees.ts';
 import { metricText } from '../../plugin/metric-text.ts';
 import type { StoreStatus } from '../../store/store.ts';
 import type { Context } from '../context.ts';
@@ -27,8 +27,7 @@ export function inspectCommands(program: Command, context: Context): void {
     .option('--json', 'as JSON')
     .action(async (subject: string | undefined, options: { json?: boolean }) => {
       const store = await context.store({ create: true });
-      const top = subject === undefined ? undefined : topLayer(findSubject(store, subject));
-      const layers = subject === undefined ? store.layers() : top === undefined ? [] : store.chain(top);
+      const layers = subject === undefined ? store.layers() : await withSubject(store, subject, (found) => chainOf(store, found));
       if (options.json === true) await io.out(json(layers.map(({ id, parent, diffId, size, ownBytes, archiveSize, created }) => ({ id, parent, diffId, size, ownBytes, archiveSize, created }))));
       else await io.out(table(['ID', 'PARENT', 'SIZE', 'ON DISK', 'CREATED'], layers.map((layer) => [shortId(layer.id), layer.parent === undefined ? '-' : shortId(layer.parent), bytes(layer.size), bytes(layer.ownBytes), age(layer.created)])));
     });
@@ -39,7 +38,7 @@ export function inspectCommands(program: Command, context: Context): void {
     .action(async (text: string) => {
       const store = await context.store();
       const subject = findSubject(store, text);
-      if (subject.kind === 'image') await io.out(json({ kind: 'image', id: subject.image.id, names: subject.image.names, layers: subject.image.layers, created: subject.image.created, config: JSON.parse(subject.image.config.toString()) as unknown }));
+      if (subject.kind === 'image') await io.out(json({ kind: 'image', id: subject.image.id, names: subject.image.names, layers: subject.image.layers, created: subject.image.created, store: subject.image.store, config: JSON.parse(subject.image.config.toString()) as unknown }));
       else if (subject.kind === 'layer') await io.out(json({ ...subject.layer, root: undefined, objects: undefined, links: undefined }));
       else await io.out(json({ ...subject.container, mounted: mountedAt(context, subject.container) }));
     });

@@ -10,7 +10,7 @@ import { type Transport, TRANSPORTS } from '../../../fs/transport/transport.ts';
 import { connectToServer } from '../../control/client.ts';
 import { UfsError } from '../../errors.ts';
 import { belongsToEngine } from '../../graph/layers.ts';
-import { findSubject, topLayer, upperOf } from '../../graph/trees.ts';
+import { findSubject, topLayer, upperOf, withSubject } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
 import type { Container } from '../../store/containers.ts';
@@ -99,7 +99,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   if (subject.kind === 'container' && belongsToEngine(subject.container) && flags.readOnly !== true) {
     throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot mount "${what}": it belongs to the engine that made it; --read-only shows it`);
   }
-  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await newContainer(store, subject, flags.name);
+  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await withSubject(store, what, (found) => newContainer(store, found, flags.name), ['image', 'layer']);
   const made = container !== undefined && subject.kind !== 'container';
   const top = topLayer(subject);
   const below = container === undefined ? { layer: top, containers: [] } : store.below(container);
@@ -112,7 +112,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
     ...(container === undefined ? {} : { upper: { ...upperOf(container), metacopy: true } }),
   };
   if (container !== undefined) refuseMounted(context, container);
-  const release = bottom === undefined ? (): void => {} : store.use(bottom, `the mount on ${directory}`);
+  const release = await store.borrow(bottom, `the mount on ${directory}`);
   let mounted: Mounted;
   try {
     mounted = await context.mounter.mount(spec);
