@@ -23,6 +23,8 @@ export type PackEntry =
 export interface PackOptions {
   /** Keep the nanoseconds of modification times, in pax headers; else they are cut off, as Docker does. */
   nanoseconds?: boolean;
+  /** Keep all xattrs, ACLs too: for what stays in the store. */
+  allXattrs?: boolean;
   /** What an archive can't hold and was left out: sockets, some xattrs. */
   skipped?: (path: Name, reason: string) => void;
 }
@@ -108,7 +110,7 @@ function packedXattrs(entry: PackEntry & { kind: 'inode' }, options: PackOptions
   if (xattrs.size === 0) return undefined;
   const packed = new Map<Name, Buffer>();
   for (const [name, value] of xattrs) {
-    if (!isPortable(name)) continue;
+    if (options.allXattrs !== true && !isPortable(name)) continue;
     if (name.includes('=')) options.skipped?.(entry.path, `an archive can't hold an xattr with "=" in its name: ${nameToText(name)}`);
     else packed.set(name, value);
   }

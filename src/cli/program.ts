@@ -5,7 +5,9 @@ import { Command } from 'commander';
 import { inInitialUserNamespace } from '../../fs/host/process.ts';
 import { checkCommand } from './commands/check.ts';
 import { containerCommands } from './commands/containers.ts';
+import { copyCommands } from './commands/copies.ts';
 import { diffCommands } from './commands/diff.ts';
+import { fileCommands } from './commands/files.ts';
 import { imageCommands } from './commands/images.ts';
 import { inspectCommands } from './commands/inspect.ts';
 import { mountCommands } from './commands/mount.ts';
@@ -32,7 +34,7 @@ export function buildProgram(context: Context): Command {
     .exitOverride()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, storesCommand]) register(program, context);
+  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand]) register(program, context);
   for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
   return program;
 }

@@ -97,14 +97,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async metadata(id: string): Promise<Record<string, string>> {
-    const container = this.#layers.find(id);
-    const limit = this.#layers.limitOf(id);
-    const mounted = this.#mounts.mountOf(id)?.spec.target;
-    return {
-      UpperDir: container.diff, WorkDir: container.work, LowerDir: this.#layers.ancestors(id).join(':'),
-      ...(mounted === undefined ? {} : { MergedDir: mounted }),
-      ...(limit === undefined ? {} : { QuotaBytes: String(limit) }),
-    };
+    return this.#layers.metadata(id);
   }
 
   async cleanup(): Promise<void> {

@@ -6,6 +6,8 @@ import { UfsError } from '../errors.ts';
 import { chainId, type LayerId } from '../store/layer-id.ts';
 import type { LayerRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
+import type { Entry } from '../tree/entry.ts';
+import { LinkingSink } from './linking-sink.ts';
 
 export interface Work {
   signal?: AbortSignal | undefined;
@@ -17,9 +19,9 @@ export interface Work {
 
 /**
  * Applies a layer archive, compressed or not, on top of a layer. Where the store has that layer already it is used, and nothing is made. `diffId`: what the
- * uncompressed archive's digest must be.
+ * uncompressed archive's digest must be. `known`: files of the store, by digest, that have all data of the archive, which is linked to then.
  */
-export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, options: Work & { parent?: LayerId | undefined; diffId?: string }): Promise<LayerRecord> {
+export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, options: Work & { parent?: LayerId | undefined; diffId?: string; known?: ReadonlyMap<string, Entry> }): Promise<LayerRecord> {
   if (options.diffId !== undefined) {
     const known = store.layer(chainId(options.parent, options.diffId));
     if (known !== undefined) return known;
@@ -28,7 +30,7 @@ export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, o
   try {
     const { stream } = await decompress(archive);
     const applied = await applyArchive(stream, {
-      sink: transaction.sink,
+      sink: options.known === undefined ? transaction.sink : new LinkingSink(transaction.sink, options.known),
       recipe: new RecipeWriter(transaction.recipePath),
       ...(transaction.parentTree === undefined ? {} : { lower: { tree: transaction.parentTree, reader: transaction.reader } }),
       ...(options.progress === undefined ? {} : { progress: options.progress }),

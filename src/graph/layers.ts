@@ -3,17 +3,20 @@ import { treeChanges } from '../changes/changes.ts';
 import { changesSize } from '../changes/size.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
-import type { Name } from '../../fs/name.ts';
+import { type Name, nameToText } from '../../fs/name.ts';
 import type { MountSpec } from '../mount/spec.ts';
 import type { Container } from '../store/containers.ts';
 import type { LayerId } from '../store/layer-id.ts';
 import type { LayerRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyLayer, type Work } from './apply.ts';
-import { archiveOf } from './diff.ts';
+import { type ArchiveOptions, archiveOf } from './diff.ts';
+import { type DiskUsage, usageOfChanges, usageOfDirectory } from './disk-usage.ts';
+import { FileGetter } from './file-getter.ts';
 import { layerArchive } from './images.ts';
 import { KeyedLocks } from './keyed-locks.ts';
 import type { CountedMounts } from './mounts.ts';
+import { layerWithOwners, type NewOwners } from './owners.ts';
 import { openWhole, upperOf } from './trees.ts';
 
 /** What a layer's label says it is: one of an image to be, or a container's. */
@@ -31,6 +34,10 @@ export interface NewGraphLayer {
   parent?: string | undefined;
   /** Bytes it may take. */
   limit?: number | undefined;
+}
+
+function labelsOf({ kind, parent, limit }: NewGraphLayer): Record<string, string> {
+  return { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }), ...(limit === undefined ? {} : { [LIMIT]: String(limit) }) };
 }
 
 /**
@@ -52,7 +59,7 @@ export class GraphLayers {
     this.#engine = options.engine;
   }
 
-  /** Ids of all layers. */
+  /** Ids of all layers, parents before their children. */
   ids(): string[] {
     return this.#store.containers().flatMap(({ id }) => (id.startsWith(`${this.#engine}:`) ? id.slice(this.#engine.length + 1) : []));
   }
@@ -91,14 +98,86 @@ export class GraphLayers {
       if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
       const below = parent === undefined ? undefined : this.find(parent);
       await this.#store.createContainer({
-        id: this.#key(id), labels: { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }), ...(limit === undefined ? {} : { [LIMIT]: String(limit) }) },
+        id: this.#key(id), labels: labelsOf({ kind, parent, limit }),
         ...(below === undefined ? {} : below.sealed === undefined ? { on: below.id } : { parent: below.sealed }),
       });
     });
   }
 
+  /**
+   * A layer with the content of another, above the same parent. That one's data is shared; of what isn't a layer of the store yet one is made. Of a container that is
+   * written to meanwhile it is what was written so far. `owners`: whom its files are to belong to, as with `updateIdMap`.
+   */
+  async createFromTemplate(id: string, template: string, { kind, limit, owners }: Omit<NewGraphLayer, 'parent'> & { owners?: NewOwners | undefined }): Promise<void> {
+    await this.#locks.run(id, async () => {
+      if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
+      const copied = await this.#locks.run(template, async () => await this.#asLayer(template, { allXattrs: true }));
+      const release = this.#store.use(copied.layer.id, `layer "${id}"`);
+      try {
+        const layer = owners === undefined ? copied.layer : await layerWithOwners(this.#store, copied.layer.id, { parent: copied.below, owners });
+        await this.#store.createContainer({ id: this.#key(id), labels: labelsOf({ kind, parent: this.parentOf(template), limit }), parent: layer.id, sealed: kind === 'image' });
+      } finally {
+        release();
+      }
+    });
+  }
+
+  /**
+   * Makes all files that a layer shows belong to others: their owners go in by one map and out by another. What it stands on stays as it is, and so does a layer of the store
+   * that others share: this one gets a new one, at one instant, with the data of the old by links (layerWithOwners says what is read and written). UFS_ID_NOT_MAPPED;
+   * UFS_LAYER_IN_USE where it is mounted or others stand on it.
+   */
+  async updateIdMap(id: string, owners: NewOwners): Promise<void> {
+    await this.#locks.run(id, async () => {
+      if (this.#mounts.mountOf(id) !== undefined || this.#childrenOf(id).length > 0) throw new UfsError('UFS_LAYER_IN_USE', `Cannot change the owners of layer "${id}": it is in use`);
+      const container = this.find(id);
+      const { layer, below } = await this.#asLayer(id, { allXattrs: true });
+      const release = this.#store.use(layer.id, `layer "${id}"`);
+      try {
+        const { id: owned } = await layerWithOwners(this.#store, layer.id, { parent: below, owners });
+        await this.#store.replaceContainer(container.id, { parent: owned, sealed: container.sealed !== undefined });
+      } finally {
+        release();
+      }
+      await this.#dropUnused(layer.id);
+    });
+  }
+
+  /** Whether mounts can show owners as others, without anything on disk being changed: always, by `idMaps`. */
+  supportsShifting(): true {
+    return true;
+  }
+
+  /** Where read-only stores are that are consulted after the own one: what it doesn't have is asked of them in this order. */
+  additionalImageStores(): string[] {
+    return this.#store.additionalStores().map(({ root }) => root);
+  }
+
+  /** Children before their parents: the order in which they can be removed. */
+  list(): string[] {
+    return this.ids().reverse();
+  }
+
+  /** For people: where it is, what it stands on, where it is mounted, and what it may take. */
+  metadata(id: string): Record<string, string> {
+    const { diff, work } = this.find(id);
+    const limit = this.limitOf(id);
+    const mounted = this.#mounts.mountOf(id)?.spec.target;
+    return {
+      UpperDir: diff, WorkDir: work, LowerDir: this.ancestors(id).join(':'),
+      ...(mounted === undefined ? {} : { MergedDir: nameToText(mounted) }),
+      ...(limit === undefined ? {} : { QuotaBytes: String(limit) }),
+    };
+  }
+
   /** Unmounts and removes a layer; nothing is done for one that isn't there. UFS_CONTAINER_IN_USE where another stands on it. */
   async remove(id: string): Promise<void> {
+    const deleteFiles = await this.deferredRemove(id);
+    void deleteFiles().catch(() => undefined);
+  }
+
+  /** As `remove`, but its files are deleted by the function given back; where that isn't called, by the next removal. */
+  async deferredRemove(id: string): Promise<() => Promise<void>> {
     await this.#locks.run(id, async () => {
       if (!this.has(id)) return;
       const container = this.find(id);
@@ -106,9 +185,9 @@ export class GraphLayers {
       if (child !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${child}" stands on it`);
       this.#mounts.release(id);
       await this.#store.removeContainer(container.id);
-      if (container.sealed !== undefined) await this.#dropUnused(container.sealed);
-      void this.#store.emptyTrash().catch(() => undefined);
+      await this.#dropUnused(container.sealed, container.parent);
     });
+    return async () => await this.#store.emptyTrash();
   }
 
   /** Mounts a layer with all below it; the path. */
@@ -130,7 +209,8 @@ export class GraphLayers {
       const parent = this.parentOf(id);
       if (container.sealed !== undefined) throw new UfsError('UFS_LAYER_EXISTS', `Cannot apply an archive to layer "${id}": it was filled before`);
       if (this.#mounts.mountOf(id) !== undefined || this.#childrenOf(id).length > 0) throw new UfsError('UFS_LAYER_IN_USE', `Cannot apply an archive to layer "${id}": it is in use`);
-      const below = parent === undefined ? undefined : (await this.seal(parent)).id;
+      // What it stands on may have other owners than its parent.
+      const below = container.on === undefined || parent === undefined ? container.parent : (await this.seal(parent)).id;
       this.#store.beginFilling(container);
       const layer = await applyLayer(this.#store, archive, { ...work, parent: below });
       await this.#seal(id, container, layer);
@@ -144,12 +224,19 @@ export class GraphLayers {
       const container = this.find(id);
       if (container.sealed !== undefined) return this.#store.findLayer(container.sealed);
       if (this.#isWritable(id)) throw new UfsError('UFS_LAYER_IN_USE', `Cannot make a layer of "${id}": it is mounted, and may be written to`);
-      const parent = this.parentOf(id);
-      const below = parent === undefined ? undefined : (await this.seal(parent)).id;
-      const layer = await applyLayer(this.#store, this.#packed(id, parent), { parent: below });
+      const { layer } = await this.#asLayer(id);
       await this.#seal(id, container, layer);
+      await this.#dropUnused(container.parent);
       return layer;
     });
+  }
+
+  /** All of a layer as a layer of the store, above the one its parent is; the layer itself stays as it is. */
+  async #asLayer(id: string, options: ArchiveOptions = {}): Promise<{ layer: LayerRecord; below: LayerId | undefined }> {
+    const { sealed } = this.find(id);
+    const parent = this.parentOf(id);
+    const below = parent === undefined ? undefined : (await this.seal(parent)).id;
+    return { below, layer: sealed === undefined ? await applyLayer(this.#store, this.#packed(id, parent, options), { parent: below }) : this.#store.findLayer(sealed) };
   }
 
   /**
@@ -174,6 +261,24 @@ export class GraphLayers {
     const { sealed } = this.find(id);
     if (sealed !== undefined && parent === this.parentOf(id)) return this.#store.findLayer(sealed).size;
     return this.#compare(id, parent, (before, after) => changesSize(after, treeChanges(before, after)));
+  }
+
+  /** What its own files take: of a layer that is written to what is on disk for it, of another what it changes. */
+  readWriteDiskUsage(id: string): DiskUsage {
+    this.#mounts.flush(id);
+    const container = this.find(id);
+    return container.sealed === undefined ? usageOfDirectory(upperOf(container).directory) : this.#compare(id, this.parentOf(id), usageOfChanges);
+  }
+
+  /** Access by path to the files that a layer changes, which are those of its `diff`; those written to its mount later may be missing. Close it. */
+  diffGetter(id: string): FileGetter {
+    const { before, after, close } = this.#trees(id, this.parentOf(id));
+    try {
+      return new FileGetter({ before, layer: after, close });
+    } catch (error) {
+      close();
+      throw error;
+    }
   }
 
   #isWritable(id: string): boolean {
@@ -211,11 +316,14 @@ export class GraphLayers {
     }
   }
 
-  async #dropUnused(layer: LayerId): Promise<void> {
-    try {
-      await this.#store.removeLayer(layer);
-    } catch (error) {
-      if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
+  /** Removes layers of the store that nothing needs any more. */
+  async #dropUnused(...layers: (LayerId | undefined)[]): Promise<void> {
+    for (const layer of new Set(layers)) {
+      try {
+        if (layer !== undefined) await this.#store.removeLayer(layer);
+      } catch (error) {
+        if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
+      }
     }
   }
 
@@ -245,10 +353,10 @@ export class GraphLayers {
     }
   }
 
-  async *#packed(id: string, parent: string | undefined): AsyncGenerator<Buffer> {
+  async *#packed(id: string, parent: string | undefined, options: ArchiveOptions = {}): AsyncGenerator<Buffer> {
     const { before, after, close } = this.#trees(id, parent);
     try {
-      yield* archiveOf(before, after);
+      yield* archiveOf(before, after, options);
     } finally {
       close();
     }

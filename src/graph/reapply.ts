@@ -26,7 +26,7 @@ const ELF_MAGIC = Buffer.from('\x7fELF', 'latin1');
 const ZEROS = Buffer.alloc(1 << 20);
 
 /** Says what content would be called, and keeps none of it. */
-class DigestingSink implements ContentSink {
+export class DigestingSink implements ContentSink {
   put(data: Buffer): Content {
     return { digest: createHash('sha256').update(data).digest('hex'), elf: data.subarray(0, 4).equals(ELF_MAGIC) };
   }

@@ -6,7 +6,7 @@ import { utimensAt } from '../../fs/host/attributes.ts';
 import { AT_FDCWD } from '../../fs/host/constants.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
-import { makeDirectory, replaceFile, writeNewFile } from './durable.ts';
+import { makeDirectory, replaceFile, syncDirectory, syncFile, writeNewFile } from './durable.ts';
 import { checkContainerId, type LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
 import { manifestPath } from './paths.ts';
@@ -22,6 +22,8 @@ export interface NewContainer {
   parent?: LayerId;
   /** The container it is to stand on, instead of on a layer. */
   on?: string;
+  /** `parent` is all of it, and it isn't to be written to. */
+  sealed?: boolean;
   /** Id of the image `parent` is the top layer of. */
   image?: string;
   labels?: Labels;
@@ -51,13 +53,13 @@ export async function createContainer(state: StoreState, options: NewContainer):
     const below = options.on === undefined ? undefined : state.table.findContainer(options.on);
     const parent = parentLayer(state, options.parent);
     const number = state.nextNumber++;
-    const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, ...(below === undefined ? {} : { on: below.id }), image, created: new Date().toISOString(), labels };
+    const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, ...(below === undefined ? {} : { on: below.id }), image, created: new Date().toISOString(), labels, ...(options.sealed === true ? { sealed: parent?.id } : {}) };
     const staged = state.paths.staged(number);
     makeDirectory(staged);
     try {
       makeDirectory(join(staged, 'work'));
       makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : attributesOf(withPaths(state, below).diff));
-      await publish(state, staged, record, []);
+      await publish(state, staged, record, [], syncNew);
     } catch (error) {
       if (existsSync(staged)) renameSync(staged, state.paths.trashed(number));
       throw error;
@@ -66,13 +68,19 @@ export async function createContainer(state: StoreState, options: NewContainer):
   });
 }
 
+/** A new container is four inodes: they are synced by themselves, for who starts one isn't to wait until all that others wrote is on disk. */
+function syncNew(staged: string): void {
+  syncFile(manifestPath(staged));
+  for (const path of [join(staged, 'diff'), join(staged, 'work'), staged]) syncDirectory(path);
+}
+
 /** What a directory of the host is, as an entry says it. */
 function attributesOf(path: string): { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } {
   return statAt(AT_FDCWD, nameFromText(path));
 }
 
 /** The upper's own directory shows as the root of what is mounted, so it looks like the root below it as far as our rights go. */
-function makeUpper(path: string, root: { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } | undefined): void {
+export function makeUpper(path: string, root: { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } | undefined): void {
   mkdirSync(path);
   if (root !== undefined) {
     try {
@@ -96,11 +104,16 @@ export async function removeContainer(state: StoreState, idOrName: string): Prom
   });
 }
 
+/** Says that a container was begun to be filled. */
+export function fillingMark(directory: string): string {
+  return join(directory, 'filling');
+}
+
 /**
  * Marks a container as one that is being filled, which happens once: a second attempt may be with a part of what the first one should have had. UFS_LAYER_EXISTS.
  */
 export function beginFilling(state: StoreState, record: ContainerRecord): void {
-  const mark = join(state.paths.layer(record.number), 'filling');
+  const mark = fillingMark(state.paths.layer(record.number));
   try {
     writeNewFile(mark, '');
   } catch (error) {

@@ -15,6 +15,7 @@ import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
 import type { ImageRecord, LayerRecord } from './records.ts';
 import { collectGarbage, numbersIn, removeLayer, type GcResult } from './removal.ts';
+import { replaceContainer } from './replace-container.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
 import { LayerTransaction, parentLayer } from './transaction.ts';
 import { emptyDirectory } from './trash.ts';
@@ -231,6 +232,12 @@ export class Store {
   /** Notes that a layer was made of a container, which isn't to be written to any more. */
   async sealContainer(id: string, layer: LayerId, how: { mounted: boolean }): Promise<Container> {
     await sealContainer(this.#state, id, layer, how);
+    return this.findContainer(id);
+  }
+
+  /** Puts a container on another layer, with nothing changed in it: see replace-container.ts. */
+  async replaceContainer(id: string, how: { parent: LayerId; sealed: boolean }): Promise<Container> {
+    await replaceContainer(this.#state, id, how);
     return this.findContainer(id);
   }
 

@@ -9,4 +9,5 @@ const store = await Store.open(root, {
   },
 });
 if (action === 'layer') await addLayer(store, { d: { g: 'top' } }, store.layers()[0]);
+else if (action === 'replace') await store.replaceContainer('web', { parent: store.layers()[1].id, sealed: false });
 else await store.gc();

@@ -88,6 +88,28 @@ for (const step of ['remove-rename', 'remove-batch']) {
   });
 }
 
+for (const step of ['exchange', 'exchanged']) {
+  test(`a process killed at "${step}" leaves a container as it was, or on its new layer with nothing changed in it`, async () => {
+    await withRoot(async (root) => {
+      const first = await Store.open(root, { create: true });
+      const base = await addLayer(first, SAMPLE_BASE);
+      const top = await addLayer(first, SAMPLE_TOP, base);
+      const { diff } = await first.createContainer({ id: 'web', parent: base.id });
+      writeFileSync(join(diff, 'written'), 'x');
+      await first.close();
+      crash(root, step, 'replace');
+      const store = await Store.open(root);
+      const container = store.findContainer('web');
+      assert.deepEqual([container.parent, readdirSync(container.diff)], step === 'exchange' ? [base.id, ['written']] : [top.id, []]);
+      await assertSound(store);
+      await store.replaceContainer('web', { parent: top.id, sealed: true });
+      assert.deepEqual([store.findContainer('web').sealed, readdirSync(container.diff)], [top.id, []]);
+      await store.emptyTrash();
+      await store.close();
+    });
+  });
+}
+
 test('an interrupted making of a store is taken up again', async () => {
   await withRoot(async (root) => {
     await (await Store.open(root, { create: true })).close();
