@@ -17,13 +17,13 @@ export function makeDirectory(path: string): boolean {
   return true;
 }
 
-/** Writes a new file, mode 0600 whatever the umask, and syncs it. */
-export function writeNewFile(path: string, data: string | Buffer): void {
+/** Writes a new file, mode 0600 whatever the umask, and syncs it, unless the caller does that with what is around it. */
+export function writeNewFile(path: string, data: string | Buffer, { sync = true }: { sync?: boolean } = {}): void {
   const fd = openSync(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW, FILE_MODE);
   try {
     fchmodSync(fd, FILE_MODE);
     writeAll(fd, typeof data === 'string' ? Buffer.from(data) : data);
-    fsyncSync(fd);
+    if (sync) fsyncSync(fd);
   } finally {
     closeSync(fd);
   }
@@ -43,7 +43,12 @@ export function writeAll(fd: number, data: Buffer, position?: number): void {
 }
 
 export function syncDirectory(path: string): void {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  syncFile(path, constants.O_DIRECTORY);
+}
+
+/** What is in a file, and what it says of itself, is on disk when this returns. */
+export function syncFile(path: string, flags = 0): void {
+  const fd = openSync(path, constants.O_RDONLY | flags);
   try {
     fsyncSync(fd);
   } finally {
@@ -51,7 +56,7 @@ export function syncDirectory(path: string): void {
   }
 }
 
-/** Everything at and below a directory is on disk when this returns: one syncfs(2) costs less than an fsync a file. */
+/** Everything at and below a directory is on disk when this returns: one syncfs(2) costs less than an fsync a file, where there are many. All else on that file system is synced with it. */
 export function syncTree(path: string): void {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {

@@ -106,14 +106,14 @@ export class LayerTransaction {
 }
 
 /**
- * Makes a staged directory a layer or container of the store. Everything in it is on disk before it gets its place, and it has its place before the
+ * Makes a staged directory a layer or container of the store. Everything in it is on disk (by `sync`) before it gets its place, and it has its place before the
  * index says so: after a power cut the index lacks it at worst, and is mended from its files.
  */
-export async function publish(state: StoreState, staged: string, manifest: Manifest, operations: Parameters<StoreState['index']['write']>[0]): Promise<void> {
+export async function publish(state: StoreState, staged: string, manifest: Manifest, operations: Parameters<StoreState['index']['write']>[0], sync: (staged: string) => void = syncTree): Promise<void> {
   state.step('commit-manifest');
-  writeNewFile(manifestPath(staged), encodeManifest(manifest));
+  writeNewFile(manifestPath(staged), encodeManifest(manifest), { sync: false });
   state.step('commit-sync');
-  syncTree(staged);
+  sync(staged);
   state.step('commit-rename');
   const place = state.paths.layer(manifest.number);
   renameSync(staged, place);
