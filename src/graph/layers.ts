@@ -94,6 +94,7 @@ export class GraphLayers {
 
   /** UFS_LAYER_EXISTS, UFS_LAYER_NOT_FOUND for the parent. */
   async create(id: string, { kind, parent, limit }: NewGraphLayer): Promise<void> {
+    if (parent !== undefined) await this.#consult(parent);
     await this.#locks.run(id, async () => {
       if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
       const below = parent === undefined ? undefined : this.find(parent);
@@ -109,6 +110,7 @@ export class GraphLayers {
    * written to meanwhile it is what was written so far. `owners`: whom its files are to belong to, as with `updateIdMap`.
    */
   async createFromTemplate(id: string, template: string, { kind, limit, owners }: Omit<NewGraphLayer, 'parent'> & { owners?: NewOwners | undefined }): Promise<void> {
+    await this.#consult(template);
     await this.#locks.run(id, async () => {
       if (this.has(id)) throw new UfsError('UFS_LAYER_EXISTS', `Cannot create layer "${id}": there is one of that id`);
       const copied = await this.#locks.run(template, async () => await this.#asLayer(template, { allXattrs: true }));
@@ -148,7 +150,10 @@ export class GraphLayers {
     return true;
   }
 
-  /** Where read-only stores are that are consulted after the own one: what it doesn't have is asked of them in this order. */
+  /**
+   * Where read-only stores are that are consulted after the own one, in this order. A layer that only they have, and that isn't written to there any more, becomes one of these when it is mounted, copied,
+   * told the difference of, or another is to stand on it; its data stays where it is.
+   */
   additionalImageStores(): string[] {
     return this.#store.additionalStores().map(({ root }) => root);
   }
@@ -192,6 +197,7 @@ export class GraphLayers {
 
   /** Mounts a layer with all below it; the path. */
   async get(id: string): Promise<string> {
+    await this.#consult(id);
     return await this.#locks.run(id, async () => {
       const container = this.find(id);
       return await this.#mounts.get(id, () => this.#spec(id, container));
@@ -244,6 +250,7 @@ export class GraphLayers {
    * and the one it was filled from.
    */
   async diff(id: string, parent: string | undefined): Promise<AsyncIterable<Buffer>> {
+    await this.#consult(id);
     const container = this.find(id);
     if (parent !== undefined) this.find(parent);
     if (container.labels[KIND] === 'image' && parent === this.parentOf(id) && !this.#isWritable(id)) return layerArchive(this.#store, await this.seal(id));
@@ -289,6 +296,24 @@ export class GraphLayers {
     return `${this.#engine}:${id}`;
   }
 
+  /** Makes a layer one of these that only an additional store has, with those it stands on. */
+  async #consult(id: string): Promise<void> {
+    if (this.has(id)) return;
+    await this.#locks.run(id, async () => {
+      const found = this.has(id) ? undefined : this.#store.findAdditionalContainer(this.#key(id));
+      if (found?.sealed === undefined) return;
+      const { sealed, labels } = found;
+      const parent = labels[PARENT];
+      if (parent !== undefined) await this.#consult(parent);
+      const release = await this.#store.borrow(sealed, `layer "${id}"`);
+      try {
+        await this.#store.createContainer({ id: this.#key(id), labels, parent: sealed, sealed: true });
+      } finally {
+        release();
+      }
+    });
+  }
+
   #childrenOf(id: string): string[] {
     return this.ids().filter((child) => this.parentOf(child) === id);
   }
@@ -316,13 +341,16 @@ export class GraphLayers {
     }
   }
 
-  /** Removes layers of the store that nothing needs any more. */
+  /** Removes layers of the store that nothing needs any more, and those below. */
   async #dropUnused(...layers: (LayerId | undefined)[]): Promise<void> {
-    for (const layer of new Set(layers)) {
-      try {
-        if (layer !== undefined) await this.#store.removeLayer(layer);
-      } catch (error) {
-        if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
+    for (const top of layers) {
+      for (let layer = top && this.#store.layer(top); layer !== undefined; layer = layer.parent && this.#store.layer(layer.parent)) {
+        try {
+          await this.#store.removeLayer(layer.id);
+        } catch (error) {
+          if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
+          break;
+        }
       }
     }
   }

@@ -13,7 +13,7 @@ import { IndexedLayer } from './indexed-layer.ts';
 import { shortId, type LayerId } from './layer-id.ts';
 import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
-import type { ImageRecord, LayerRecord } from './records.ts';
+import type { ContainerRecord, ImageRecord, LayerRecord } from './records.ts';
 import { collectGarbage, numbersIn, removeLayer, type GcResult } from './removal.ts';
 import { replaceContainer } from './replace-container.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
@@ -174,6 +174,11 @@ export class Store {
       if (layer !== undefined) return { ...layer, store: root };
     }
     return undefined;
+  }
+
+  /** A container of an additional store, by its whole id: what it is there. */
+  findAdditionalContainer(id: string): ContainerRecord | undefined {
+    return this.#additional.readable().map((store) => store.layers().container(id)).find((record) => record !== undefined);
   }
 
   /**

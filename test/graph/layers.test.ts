@@ -219,4 +219,31 @@ describe('layers of an engine', { skip: needsRootAndFuse || needsProgram('setcap
     assert.equal((await store.status()).removed, 0);
     for (const id of ['b', 'a']) await layers.remove(id);
   });
+
+  test('layers of an additional store are mounted, and stood on, with their data where it is', async () => {
+    bench.sh('mkdir -p more/etc; echo more >more/etc/more; tar -cf more.tar -C more .');
+    const archive = (name: string): AsyncIterable<Buffer> => fs.createReadStream(bench.path(name)) as AsyncIterable<Buffer>;
+    const other = await Store.open(bench.path('other-store'), { create: true });
+    const others = new GraphLayers({ store: other, mounts, engine: 'test' });
+    await others.create('shared', { kind: 'image' });
+    await others.apply('shared', archive('base.tar'));
+    await others.create('shared-top', { kind: 'image', parent: 'shared' });
+    await others.apply('shared-top', archive('more.tar'));
+    await others.create('writable', { kind: 'container', parent: 'shared' });
+    await other.close();
+    const before = own();
+    await assert.rejects(layers.get('shared-top'), { code: 'UFS_LAYER_NOT_FOUND' });
+    await store.addAdditionalStore(bench.path('other-store'));
+    assert.deepEqual(layers.additionalImageStores(), [bench.path('other-store')]);
+    await shown('shared-top', (directory) => assert.equal(fs.readFileSync(`${directory}/etc/more`, 'utf8'), 'more\n'));
+    await layers.create('mine', { kind: 'container', parent: 'shared-top' });
+    await shown('mine', (directory) => fs.appendFileSync(`${directory}/etc/more`, 'mine\n'));
+    assert.deepEqual([layers.ancestors('mine'), layers.changes('mine', 'shared-top').map(({ path }) => path)], [['shared-top', 'shared'], ['etc', 'etc/more']]);
+    assert.ok((await buffer(await layers.diff('shared-top', 'shared'))).equals(fs.readFileSync(bench.path('more.tar'))));
+    await assert.rejects(layers.create('x', { kind: 'container', parent: 'writable' }), { code: 'UFS_LAYER_NOT_FOUND' }, 'one that is written to there');
+    assert.equal(own(), before);
+    for (const id of ['mine', 'shared-top', 'shared']) await layers.remove(id);
+    await store.removeAdditionalStore(bench.path('other-store'));
+    assert.equal(store.layers().length, 1);
+  });
 });
