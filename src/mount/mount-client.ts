@@ -1,17 +1,19 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { hasCode } from '../../fs/errno.ts';
 import { UfsError } from '../errors.ts';
-import { type FromMountServer, MOUNT_PROTOCOL, receiveMessages, type RemoteMount, sendMessage } from './mount-messages.ts';
+import { ANOTHER_SERVES, type FromMountServer, MOUNT_PROTOCOL, type MountRequest, receiveMessages, type RemoteMount, sendMessage } from './mount-messages.ts';
 import type { Mounted } from './mounter.ts';
 import type { MountSpec } from './spec.ts';
 
 /** Milliseconds a new server may take to listen. */
 const START_PATIENCE = 20_000;
+/** The program of a server. */
+const SERVER = fileURLToPath(new URL('./mount-server-process.js', import.meta.url));
 
 interface Entry extends Mounted {
   end: () => void;
@@ -20,14 +22,17 @@ interface Entry extends Mounted {
 export interface MountClientOptions {
   /** Where the server listens. */
   socket: string;
-  /** The store's directory. */
-  store: string;
+  /** What its mounts are for, such as the store's directory. */
+  serves: string;
+  /** What a server that is started logs to. */
+  logFile: string;
+  /** Told where a server ends that still had mounts. */
   log: (message: string) => void;
 }
 
 /** A call that waits for its answer. */
 interface Call {
-  done: (id: number) => void;
+  done: (mounts: Mounted[]) => void;
   failed: (error: Error) => void;
 }
 
@@ -42,14 +47,15 @@ export class MountClient {
   #nextCall = 1;
   #socket: Promise<Socket> | undefined;
 
-  private constructor(options: MountClientOptions) {
+  /** Its first call connects it, and starts a server where there is none. */
+  constructor(options: MountClientOptions) {
     this.#options = options;
   }
 
-  /** Finds the server, or starts one. UFS_STORE_IN_USE where that at the socket serves another store, or is of another version. */
+  /** A client that knows the mounts there are already. UFS_STORE_IN_USE where the server serves something else, or is of another version. */
   static async open(options: MountClientOptions): Promise<MountClient> {
     const client = new MountClient(options);
-    await client.#connection();
+    await client.#call({});
     return client;
   }
 
@@ -57,17 +63,21 @@ export class MountClient {
     return [...this.#mounts.values()];
   }
 
-  /** Mounts, and answers once it is served. UFS_MOUNT. */
+  /** Mounts, and answers once it is served. UFS_MOUNT; UFS_STORE_IN_USE as for `open`. */
   async mount(spec: MountSpec): Promise<Mounted> {
+    const [mounted] = await this.#call({ mount: spec });
+    return mounted as Mounted;
+  }
+
+  async #call(request: Omit<MountRequest, 'call'>): Promise<Mounted[]> {
     const socket = await this.#connection();
     const call = this.#nextCall++;
     // Only while somebody waits it keeps the process alive.
     socket.ref();
     try {
-      return await new Promise<Mounted>((resolve, reject) => {
-        // What is said of the mount after this is heard after this.
-        this.#calls.set(call, { done: (id) => resolve(this.#add({ id, spec })), failed: reject });
-        sendMessage(socket, { call, mount: spec });
+      return await new Promise<Mounted[]>((resolve, reject) => {
+        this.#calls.set(call, { done: resolve, failed: reject });
+        sendMessage(socket, { call, ...request });
       });
     } finally {
       if (this.#calls.size === 0) socket.unref();
@@ -90,46 +100,53 @@ export class MountClient {
 
   async #connect(): Promise<Socket> {
     const { socket: path } = this.#options;
-    const socket = (await connectTo(path)) ?? (await this.#start());
-    const refusal = await new Promise<string | undefined>((resolve, reject) => {
-      socket.once('close', () => reject(new UfsError('UFS_MOUNT', `Cannot use the mount server at ${path}: it has ended`)));
-      receiveMessages<FromMountServer>(socket, (message) => {
-        if (message.kind !== 'hello') this.#received(message);
-        else resolve(this.#agree(message));
+    for (const started = Date.now(); ; await sleep(10)) {
+      const socket = (await connectTo(path)) ?? (await this.#start());
+      const refusal = await new Promise<string | undefined>((resolve) => {
+        socket.once('close', () => resolve('it has ended'));
+        receiveMessages<FromMountServer>(socket, (message) => {
+          if (message.kind === 'hello') resolve(this.#refusal(message));
+          else this.#received(message);
+        });
       });
-    });
-    if (refusal !== undefined) {
+      if (refusal === undefined) return socket.once('close', this.#lost).unref();
+      // It may have been about to end when it was found.
+      if (socket.closed && Date.now() - started < START_PATIENCE) continue;
       socket.destroy();
       throw new UfsError('UFS_STORE_IN_USE', `Cannot use the mount server at ${path}: ${refusal}`);
     }
-    return socket.once('close', this.#lost).unref();
   }
 
-  /** Takes over the mounts of a server; why not, where that can't be. */
-  #agree({ protocol, store, pid, mounts }: Extract<FromMountServer, { kind: 'hello' }>): string | undefined {
+  /** Why what a server says of itself isn't what is wanted. */
+  #refusal({ protocol, serves, pid }: Extract<FromMountServer, { kind: 'hello' }>): string | undefined {
     if (protocol !== MOUNT_PROTOCOL) return `process ${pid} is of another version of ufs; it ends when its containers are stopped`;
-    if (store !== this.#options.store) return `process ${pid} serves mounts of the store ${store}; each store needs a run directory of its own`;
-    for (const mount of mounts) this.#add(mount);
+    if (serves !== this.#options.serves) return `process ${pid} serves mounts of ${serves}; each store needs a run directory of its own`;
     return undefined;
   }
 
-  /** Starts a server in the background, in a session of its own, so that signals for this process don't reach it. */
   async #start(): Promise<Socket> {
-    const { socket, store } = this.#options;
+    const { socket, logFile } = this.#options;
     mkdirSync(dirname(socket), { recursive: true, mode: 0o711 });
-    const log = openSync(join(store, 'mounts.log'), 'a', 0o600);
-    const child = spawn(process.execPath, [fileURLToPath(new URL('./mount-server-process.js', import.meta.url)), socket, store], {
-      cwd: '/', detached: true, stdio: ['ignore', log, log],
-    });
-    closeSync(log);
-    let failed: string | undefined;
-    child.once('error', (error) => (failed = error.message)).once('exit', (code, signal) => (failed = `it ended with ${signal ?? code}; see ${join(store, 'mounts.log')}`));
-    child.unref();
-    for (const started = Date.now(); Date.now() - started < START_PATIENCE && failed === undefined; await sleep(10)) {
+    let server = this.#spawn();
+    for (const started = Date.now(); Date.now() - started < START_PATIENCE; await sleep(5)) {
       const connected = await connectTo(socket);
       if (connected !== undefined) return connected;
+      if (server.ended === ANOTHER_SERVES) server = this.#spawn();
+      else if (server.ended !== undefined) throw new UfsError('UFS_MOUNT', `Cannot start a mount server at ${socket}: it ended with ${server.ended}; see ${logFile}`);
     }
-    throw new UfsError('UFS_MOUNT', `Cannot start a mount server at ${socket}: ${failed ?? 'it does not answer'}`);
+    throw new UfsError('UFS_MOUNT', `Cannot start a mount server at ${socket}: it does not answer; see ${logFile}`);
+  }
+
+  /** Starts a server in the background, in a session of its own, so that signals for this process don't reach it. `ended`: how, when it has. */
+  #spawn(): { ended?: number | string } {
+    const { socket, serves, logFile } = this.#options;
+    const log = openSync(logFile, 'a', 0o600);
+    const child = spawn(process.execPath, [SERVER, socket, serves, logFile], { cwd: '/', detached: true, stdio: ['ignore', log, log] });
+    closeSync(log);
+    const server: { ended?: number | string } = {};
+    child.once('error', ({ message }) => (server.ended = message)).once('exit', (code, signal) => (server.ended = code ?? signal ?? 0));
+    child.unref();
+    return server;
   }
 
   #add({ id, spec }: RemoteMount): Mounted {
@@ -145,7 +162,8 @@ export class MountClient {
     else if (message.kind !== 'hello') {
       const call = this.#calls.get(message.call);
       this.#calls.delete(message.call);
-      if (message.kind === 'done') call?.done(message.id);
+      // What is said of these mounts after this is heard after this.
+      if (message.kind === 'done') call?.done(message.mounts.map((mount) => this.#add(mount)));
       else call?.failed(new UfsError(message.code, message.message));
     }
   }

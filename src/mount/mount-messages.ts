@@ -1,18 +1,21 @@
 import type { Socket } from 'node:net';
-import { createInterface } from 'node:readline';
 import type { UfsError } from '../errors.ts';
 import type { MountSpec } from './spec.ts';
 
 /**
- * What is said over the socket of a mount server: lines of JSON. The server begins with `hello`, answers each request by its number, and tells what happens to mounts.
- * Version of all this: a client of another one leaves the mounts there alone.
+ * What is said over the socket of a mount server: lines of JSON. The server begins with `hello`, answers each request by its number with the mounts it asked for, and
+ * tells of mounts that end. Version of all this: a client of another one leaves the mounts there alone.
  */
 export const MOUNT_PROTOCOL = 1;
 
+/** A mount that is to be made; without one, the list of all. */
 export interface MountRequest {
   call: number;
-  mount: MountSpec;
+  mount?: MountSpec;
 }
+
+/** How a server ends that found another one at its socket. */
+export const ANOTHER_SERVES = 3;
 
 /** A mount as the server numbers it. */
 export interface RemoteMount {
@@ -21,8 +24,8 @@ export interface RemoteMount {
 }
 
 export type FromMountServer =
-  | { kind: 'hello'; protocol: number; store: string; pid: number; mounts: RemoteMount[] }
-  | { kind: 'done'; call: number; id: number }
+  | { kind: 'hello'; protocol: number; serves: string; pid: number }
+  | { kind: 'done'; call: number; mounts: RemoteMount[] }
   | { kind: 'failed'; call: number; code: UfsError['code']; message: string }
   | { kind: 'ended'; id: number };
 
@@ -30,16 +33,19 @@ export function sendMessage(socket: Socket, message: MountRequest | FromMountSer
   if (socket.writable) socket.write(`${JSON.stringify(message)}\n`);
 }
 
-/** Calls `received` for each message; a line that is none ends the connection. */
+/** Calls `received` for each message; a line that is none ends the connection. Without node:readline, which throws where its input fails: that is the caller's to hear. */
 export function receiveMessages<T extends MountRequest | FromMountServer>(socket: Socket, received: (message: T) => void): void {
-  createInterface({ input: socket, crlfDelay: Infinity }).on('line', (line) => {
-    let message: T;
+  let rest = '';
+  socket.setEncoding('utf8').on('data', (data: string) => {
+    const lines = (rest + data).split('\n');
+    rest = lines.pop() as string;
+    let messages: T[];
     try {
-      message = JSON.parse(line) as T;
-    } catch {
-      socket.destroy();
+      messages = lines.map((line) => JSON.parse(line) as T);
+    } catch (error) {
+      socket.destroy(error as Error);
       return;
     }
-    received(message);
+    for (const message of messages) received(message);
   });
 }

@@ -10,15 +10,15 @@ const IDLE = 2000;
 
 export interface MountServerOptions {
   mounter: Mounter;
-  /** The store all its mounts are of. */
-  store: string;
+  /** What its mounts are for: clients that want others' are refused. */
+  serves: string;
   log: Logger;
 }
 
 /** Serves mounts for a process that may end, be killed and be started again: its mounts are here meanwhile. */
 export class MountServer {
   readonly #mounter: Mounter;
-  readonly #store: string;
+  readonly #serves: string;
   readonly #log: Logger;
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
@@ -27,16 +27,16 @@ export class MountServer {
   #mounting = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor({ mounter, store, log }: MountServerOptions) {
+  constructor({ mounter, serves, log }: MountServerOptions) {
     this.#mounter = mounter;
-    this.#store = store;
+    this.#serves = serves;
     this.#log = log;
     this.#server = createServer((socket) => this.#welcome(socket));
   }
 
   /** Serves clients that connect to `path`, until there was neither a client nor a mount for a while. */
   async run(path: string): Promise<void> {
-    // Who starts this has found nobody there: a socket that is left is a dead process's.
+    // Whoever has the lock owns the socket: one that is left is a dead process's.
     rmSync(path, { force: true });
     await new Promise<void>((resolve, reject) => this.#server.once('error', reject).listen(path, resolve));
     chmodSync(path, 0o600);
@@ -53,15 +53,15 @@ export class MountServer {
       this.#clients.delete(socket);
       this.#rest();
     });
-    sendMessage(socket, { kind: 'hello', protocol: MOUNT_PROTOCOL, store: this.#store, pid: process.pid, mounts: [...this.#mounts.values()] });
+    sendMessage(socket, { kind: 'hello', protocol: MOUNT_PROTOCOL, serves: this.#serves, pid: process.pid });
     receiveMessages<MountRequest>(socket, (request) => void this.#handle(socket, request));
   }
 
   async #handle(socket: Socket, request: MountRequest): Promise<void> {
     this.#mounting += 1;
     try {
-      const mounted = await this.#mounter.mount(request.mount);
-      sendMessage(socket, { kind: 'done', call: request.call, id: this.#keep(mounted) });
+      const mounts = request.mount === undefined ? [...this.#mounts.values()] : [this.#keep(await this.#mounter.mount(request.mount))];
+      sendMessage(socket, { kind: 'done', call: request.call, mounts });
     } catch (error) {
       sendMessage(socket, { kind: 'failed', call: request.call, code: error instanceof UfsError ? error.code : 'UFS_MOUNT', message: (error as Error).message });
     } finally {
@@ -70,15 +70,16 @@ export class MountServer {
     }
   }
 
-  #keep(mounted: Mounted): number {
+  #keep(mounted: Mounted): RemoteMount {
     const id = this.#nextId++;
-    this.#mounts.set(id, { id, spec: mounted.spec });
+    const mount = { id, spec: mounted.spec };
+    this.#mounts.set(id, mount);
     void mounted.ended.then(() => {
       this.#mounts.delete(id);
       for (const client of this.#clients) sendMessage(client, { kind: 'ended', id });
       this.#rest();
     });
-    return id;
+    return mount;
   }
 
   #rest(): void {

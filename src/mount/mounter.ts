@@ -49,6 +49,12 @@ export class Mounter {
     this.#store = store;
   }
 
+  /** Starts the serving thread before there is something to serve. */
+  start(): void {
+    // Where it fails, the first mount says so.
+    (this.#thread ??= this.#start()).catch(() => undefined);
+  }
+
   mounts(): Mounted[] {
     return [...this.#mounts.values()];
   }

@@ -28,7 +28,7 @@ describe('layers of an engine', { skip: needsRootAndFuse || needsProgram('setcap
       cp /bin/true base/bin/capable; setcap cap_net_raw+ep base/bin/capable; echo one >base/etc/one; ln base/etc/one base/etc/hard; ln -s one base/etc/soft; mknod base/null c 1 3
       setfacl -m u:9:r base/etc/one; chown 10:11 base/etc; chmod 1777 base/etc; tar --xattrs --xattrs-include='*' -cf base.tar -C base .; tar --xattrs --xattrs-include='*' -xpf base.tar -C other`);
     store = await Store.open(bench.store, { create: true });
-    client = await MountClient.open({ socket: bench.path('run/mounts.sock'), store: store.root, log: (message) => assert.fail(message) });
+    client = await MountClient.open({ socket: bench.path('run/mounts.sock'), serves: store.root, logFile: bench.path('mounts.log'), log: (message) => assert.fail(message) });
     mounts = new CountedMounts({ directory: bench.path('mounts'), client, log: (message) => assert.fail(message) });
     layers = new GraphLayers({ store, mounts, engine: 'test' });
     await layers.create('base', { kind: 'image' });

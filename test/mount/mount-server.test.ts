@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { describe, test } from 'node:test';
 import { nameFromText } from '../../fs/name.ts';
 import { MountClient } from '../../src/mount/mount-client.ts';
@@ -15,7 +15,7 @@ describe('a mount server', { skip: needsRootAndFuse }, () => {
     bench.sh('mkdir store other m low; echo low >low/f');
     const said: string[] = [];
     try {
-      await use(bench, (store = 'store') => MountClient.open({ socket: bench.path('run/mounts.sock'), store: bench.path(store), log: (message) => said.push(message) }), said);
+      await use(bench, (store = 'store') => MountClient.open({ socket: bench.path('run/mounts.sock'), serves: bench.path(store), logFile: bench.path('mounts.log'), log: (message) => said.push(message) }), said);
     } finally {
       bench.close();
     }
@@ -57,25 +57,31 @@ describe('a mount server', { skip: needsRootAndFuse }, () => {
     await inBench(async (bench, open) => {
       const client = await open();
       await client.mount(spec(bench));
-      await assert.rejects(open('other'), { code: 'UFS_STORE_IN_USE', message: /serves mounts of the store .*\/store; each store needs a run directory of its own/ });
+      await assert.rejects(open('other'), { code: 'UFS_STORE_IN_USE', message: /serves mounts of .*\/store; each store needs a run directory of its own/ });
       assert.equal(fs.readFileSync(bench.path('m/f'), 'utf8'), 'low\n');
       bench.sh('umount m');
       await client.close();
     });
     await inBench(async (bench, open) => {
       fs.mkdirSync(bench.path('run'));
-      const newer = createServer((socket) => socket.write(`${JSON.stringify({ kind: 'hello', protocol: 99, store: bench.path('store'), pid: 7, mounts: [] })}\n`));
+      const newer = createServer((socket) => socket.write(`${JSON.stringify({ kind: 'hello', protocol: 99, serves: bench.path('store'), pid: 7 })}\n`));
       await once(newer.listen(bench.path('run/mounts.sock')), 'listening');
       await assert.rejects(open(), { code: 'UFS_STORE_IN_USE', message: /process 7 is of another version/ });
       newer.close();
     });
   });
 
-  test('what is no message ends the connection alone', async () => {
+  test('what is no message, or a client that goes without hearing the answer, ends the connection alone', async () => {
     await inBench(async (bench, open) => {
       const client = await open();
       await client.mount(spec(bench));
       bench.sh(`node -e 'const s = require("net").connect("run/mounts.sock", () => s.write("{nonsense\\n")); s.on("close", () => process.exit(0)); s.resume()'`);
+      for (let count = 0; count < 20; count += 1) {
+        const socket = connect(bench.path('run/mounts.sock'));
+        await once(socket, 'connect');
+        await new Promise((sent) => socket.write('{"call":1}\n', sent));
+        socket.destroy();
+      }
       assert.equal(fs.readFileSync(bench.path('m/f'), 'utf8'), 'low\n');
       bench.sh('umount m');
       await client.close();

@@ -43,7 +43,7 @@ export function serveCommand(program: Command, context: Context): void {
 async function serveDocker(context: Context, log: Logger, flags: ServeFlags, name: string): Promise<GraphDriverHandler> {
   const store = await context.store();
   const warn = (message: string): void => log.warn(message);
-  const client = await MountClient.open({ socket: join(flags.runDirectory, 'mounts.sock'), store: store.root, log: warn });
+  const client = await MountClient.open({ socket: join(flags.runDirectory, 'mounts.sock'), serves: store.root, logFile: join(store.root, 'mounts.log'), log: warn });
   context.kept.push(client);
   const driver = new StoreDriver({ store, client, mountDirectory: join(flags.runDirectory, 'docker'), log: warn });
   const handler = new GraphDriverHandler(driver, { log, pluginDirectory: flags.pluginDirectory });
