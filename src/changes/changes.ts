@@ -26,7 +26,7 @@ interface Pair<A, B> {
 
 /**
  * What leads from one tree to another, sorted by path with parents first. The directories above a change are changes too, as layer archives want them. Where one name of
- * a file with several names changed, all its names are listed: an archive needs them to say that they are one file. Without `before` everything is 'added'.
+ * a file with several names changed, all its names are listed (`otherNames`): an archive needs them to say that they are one file. Without `before` everything is 'added'.
  */
 export function treeChanges<A, B>(before: Layer<A> | undefined, after: Layer<B>, options: ChangesOptions = {}): TreeChange<B>[] {
   return new Comparison(before, after, options).run();
@@ -35,7 +35,14 @@ export function treeChanges<A, B>(before: Layer<A> | undefined, after: Layer<B>,
 export interface ChangesOptions {
   /** Whether a directory is changed where only its modification time is; true unless told. Docker doesn't tell people of those. */
   directoryTimes?: boolean;
+  /** Whether a name is changed where only another name of its file is, or is new; true unless told. Docker tells people of the names that differ alone. */
+  otherNames?: boolean;
+  /** Whether a whole second is the same time as any fraction more; false unless told. Docker's archives have whole seconds. */
+  wholeSeconds?: boolean;
 }
+
+/** What Docker tells people of: not all that an archive needs. */
+export const FOR_PEOPLE: ChangesOptions = { directoryTimes: false, otherNames: false, wholeSeconds: true };
 
 class Comparison<A, B> {
   readonly #options: ChangesOptions;
@@ -59,7 +66,7 @@ class Comparison<A, B> {
       this.#compare(pair);
       if (isDirectory(pair.stat)) this.#compareChildren(pair, pending);
     }
-    this.#completeLinks();
+    if (this.#options.otherNames !== false) this.#completeLinks();
     return this.#changes.sort((a, b) => comparePaths(a.path, b.path));
   }
 

@@ -15,16 +15,20 @@ export interface Side<N> {
  * Whether a file differs from what was below it, in anything an archive would carry: type, mode, owner, device, modification time, size, symlink target, xattrs,
  * and the data itself. Access, change and creation times and inode numbers don't count. Children of directories are not looked at.
  */
-export function differs<A, B>(before: Side<A>, after: Side<B>, { directoryTimes = true }: { directoryTimes?: boolean } = {}): boolean {
+export function differs<A, B>(before: Side<A>, after: Side<B>, { directoryTimes = true, wholeSeconds = false }: { directoryTimes?: boolean; wholeSeconds?: boolean } = {}): boolean {
   const [old, now] = [before.stat, after.stat];
   if (old.mode !== now.mode || old.uid !== now.uid || old.gid !== now.gid) return true;
-  if ((directoryTimes || !isDirectory(now)) && (old.mtimeSec !== now.mtimeSec || old.mtimeNsec !== now.mtimeNsec)) return true;
+  if ((directoryTimes || !isDirectory(now)) && !isSameTime(old, now, wholeSeconds)) return true;
   if (old.rdevMajor !== now.rdevMajor || old.rdevMinor !== now.rdevMinor) return true;
   if (!isDirectory(now) && old.size !== now.size) return true;
   if (isSymlink(now) && before.layer.readlink(before.node) !== after.layer.readlink(after.node)) return true;
   if (differentXattrs(before, after)) return true;
   // A copy-up alone changes nothing, and a program may have put the old mtime back over new data: only the bytes tell.
   return isRegular(now) && now.size > 0 && differentData(before, after);
+}
+
+function isSameTime(a: Stat, b: Stat, wholeSeconds: boolean): boolean {
+  return a.mtimeSec === b.mtimeSec && (a.mtimeNsec === b.mtimeNsec || (wholeSeconds && (a.mtimeNsec === 0 || b.mtimeNsec === 0)));
 }
 
 function differentXattrs<A, B>(before: Side<A>, after: Side<B>): boolean {

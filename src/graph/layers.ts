@@ -1,5 +1,5 @@
 import { UfsError } from '../errors.ts';
-import { treeChanges } from '../changes/changes.ts';
+import { FOR_PEOPLE, treeChanges } from '../changes/changes.ts';
 import { changesSize } from '../changes/size.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
@@ -260,7 +260,7 @@ export class GraphLayers {
 
   /** Sorted by path; without the root. */
   changes(id: string, parent: string | undefined): { path: Name; kind: 'added' | 'modified' | 'deleted' }[] {
-    return this.#compare(id, parent, (before, after) => treeChanges(before, after, { directoryTimes: false }).filter(({ path }) => path !== '').map(({ path, kind }) => ({ path, kind })));
+    return this.#compare(id, parent, (before, after) => treeChanges(before, after, FOR_PEOPLE).filter(({ path }) => path !== '').map(({ path, kind }) => ({ path, kind })));
   }
 
   /** The bytes of the files a layer changes. */
