@@ -1,5 +1,6 @@
 import { existsSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { hasCode } from '../../fs/errno.ts';
 import { UfsError } from '../errors.ts';
 import { ImageTable } from './image-table.ts';
 import { LayerTable } from './layer-table.ts';
@@ -27,9 +28,14 @@ export class ReadOnlyStore {
   /** UFS_STORE_MISSING, UFS_STORE_UNSAFE (others than its owner may write to it), UFS_STORE_VERSION, UFS_STORE_DAMAGED. `log`: told of what in it is damaged. */
   static open(root: string, log: (message: string) => void): ReadOnlyStore {
     const given = resolve(root);
-    if (!existsSync(given)) throw new UfsError('UFS_STORE_MISSING', `Cannot read the store ${given}: no such directory`);
-    const paths = new StorePaths(realpathSync(given));
-    if (!existsSync(paths.storeFile)) throw new UfsError('UFS_STORE_MISSING', `Cannot read the store ${given}: there is none`);
+    let paths: StorePaths;
+    try {
+      paths = new StorePaths(realpathSync(given));
+      statSync(paths.storeFile);
+    } catch (cause) {
+      const why = !hasCode(cause, 'ENOENT', 'ENOTDIR') ? (cause as Error).message : existsSync(given) ? 'there is none' : 'no such directory';
+      throw new UfsError('UFS_STORE_MISSING', `Cannot read the store ${given}: ${why}`, { cause });
+    }
     const { mode } = statSync(paths.root);
     if ((mode & 0o022) !== 0) throw new UfsError('UFS_STORE_UNSAFE', `Cannot use the store ${given}: others may write to it (mode ${(mode & 0o7777).toString(8)})`);
     return new ReadOnlyStore(paths, readStoreFile(paths).uuid, log);

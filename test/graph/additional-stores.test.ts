@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Bench, until } from '../helpers/cli.ts';
+import { Bench, MAIN, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
 import { listTree, treeDifferences } from '../helpers/tree.ts';
 
@@ -105,6 +105,30 @@ describe('an additional store', { skip: needsRootAndFuse }, () => {
     bench.sh('cmp mnt1/big mnt2/big; umount mnt2');
     owner.kill('SIGINT');
     await owner.ended;
+  });
+
+  test('is used where the own store has a part of an image, and where another store has borrowed it', () => {
+    on('partly', 'import', 'base.tar');
+    on('partly', 'stores', 'add', 'ro');
+    on('partly', 'create', 'app', '--name', 'work');
+    assert.deepEqual((JSON.parse(on('partly', 'stores', '--json')) as { borrowed: number }[]).map(({ borrowed }) => borrowed), [1]);
+    assert.equal(on('partly', 'export', 'work'), on('shared', 'export', 'app'));
+    on('partly', 'gc');
+    assert.match(on('partly', 'check'), /is sound: 2 layers/);
+
+    on('last', 'stores', 'add', 'one');
+    assert.equal(on('last', 'export', 'derived'), on('one', 'export', 'derived'));
+    on('last', 'create', 'derived');
+    assert.match(on('last', 'check'), /is sound: 3 layers/);
+    const homes = bench.sh('readlink last/layers/*/content').trim().split('\n').map((path) => path.slice(bench.directory.length + 1).split('/')[0]);
+    assert.deepEqual(homes, ['ro', 'ro', 'one'], 'data is looked for where it is');
+  });
+
+  test('that one may not read is told to be so', () => {
+    bench.sh('mkdir -m 700 theirs; chown 1234 theirs');
+    const { code, err } = bench.run('setpriv', ['--bounding-set=-dac_override,-dac_read_search', process.execPath, MAIN, '--root', bench.store, 'stores', 'add', 'theirs/store']);
+    assert.equal(code, 1);
+    assert.match(err, /Cannot read the store .*theirs\/store: EACCES/);
   });
 
   test('is followed to where it is mounted now', () => {
