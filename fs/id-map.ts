@@ -10,15 +10,41 @@ export interface IdRange {
 /** What is shown of an id nobody has outside: the kernel's overflow id. */
 const NOBODY = 65534;
 
-/** Ids of users or groups as they are kept (inside), and as the kernel outside counts them. Without ranges they are the same. */
-export class IdMap {
+/** Ids of users or groups as they are kept (inside), and as the kernel outside counts them. */
+export interface IdMapping {
+  /** What an id that is kept is outside. */
+  toOutside(id: number): number;
+  /** How an id from outside is kept. EOVERFLOW where there is no such id inside. */
+  toInside(id: number): number;
+}
+
+/** All are shown as one, and kept as another one. */
+export class SquashedIds implements IdMapping {
+  readonly #shown: number;
+  readonly #kept: number;
+
+  constructor(shown: number, kept: number) {
+    this.#shown = shown;
+    this.#kept = kept;
+  }
+
+  toOutside(): number {
+    return this.#shown;
+  }
+
+  toInside(): number {
+    return this.#kept;
+  }
+}
+
+/** Ranges of ids. Without any they are the same inside and outside. */
+export class IdMap implements IdMapping {
   readonly #ranges: readonly IdRange[];
 
   constructor(ranges: readonly IdRange[]) {
     this.#ranges = ranges;
   }
 
-  /** What an id that is kept is outside. */
   toOutside(id: number): number {
     if (this.#ranges.length === 0) return id;
     const range = this.#ranges.find(({ inside, size }) => id >= inside && id - inside < size);
@@ -26,7 +52,7 @@ export class IdMap {
   }
 
   /**
-   * How an id from outside is kept. Root of the outside, who sets containers up, is root of the inside as well. EOVERFLOW where there is no such id inside, as for
+   * Root of the outside, who sets containers up, is root of the inside as well. EOVERFLOW where there is no such id inside, as for
    * the kernel's own id-mapped mounts.
    */
   toInside(id: number): number {
@@ -40,6 +66,6 @@ export class IdMap {
 
 /** The maps of a mount. */
 export interface IdMaps {
-  uid: IdMap;
-  gid: IdMap;
+  uid: IdMapping;
+  gid: IdMapping;
 }

@@ -13,6 +13,9 @@ export interface Mount {
   fd: number;
   fileSystem: FileSystem;
   wanted: Wanted;
+  /** As in `SessionOptions`. */
+  refused?: ReadonlySet<number>;
+  validity?: number;
   /** The mount is gone, and the file system has been destroyed. */
   onEnd?: () => void;
   trace?: (line: string) => void;
@@ -78,9 +81,10 @@ export class FuseServer {
   /** Serves a mount from the next turn of the loop on. Called in the server's own thread. */
   add(mount: Mount): Session {
     const channel = new DeviceChannel(mount.fd, this.notifier);
+    const { fileSystem, wanted, refused, validity, trace } = mount;
     const session = new Session({
-      fileSystem: mount.fileSystem, wanted: mount.wanted, channel, exchange: this.exchange, onError: (error) => this.report(error),
-      ...(mount.trace === undefined ? {} : { trace: mount.trace }),
+      fileSystem, wanted, channel, exchange: this.exchange, onError: (error) => this.report(error),
+      ...(refused === undefined ? {} : { refused }), ...(validity === undefined ? {} : { validity }), ...(trace === undefined ? {} : { trace }),
     });
     this.serving.push({ mount, channel, session });
     this.watch();

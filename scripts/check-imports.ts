@@ -26,6 +26,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/changes': ['fs', 'src/errors.ts', 'src/tree'],
   'src/control': ['fs', 'src/errors.ts', 'src/log.ts'],
   'src/mount': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store'],
+  'src/overlay': ['fs', 'src/errors.ts', 'src/mount'],
   'src/graph': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/archive', 'src/changes', 'src/mount'],
   'src/plugin': ['fs', 'src/errors.ts', 'src/log.ts'],
   'src/docker': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/mount', 'src/graph', 'src/plugin'],

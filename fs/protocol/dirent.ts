@@ -1,6 +1,6 @@
 import type { DirectoryEntry, NodeReply } from '../file-system.ts';
 import { direntType } from '../stat.ts';
-import { writeEntry } from './encode.ts';
+import { FOR_EVER, writeEntry } from './encode.ts';
 import { fuse_dirent, fuse_entry_out } from './structs.ts';
 
 /** Packs directory entries into a reply's body, as many as fit. */
@@ -9,13 +9,15 @@ export class DirentPacker {
   private readonly view: DataView;
   private readonly start: number;
   private readonly end: number;
+  private readonly validity: number;
   private offset: number;
 
-  constructor(bytes: Buffer, view: DataView, start: number, room: number) {
+  constructor(bytes: Buffer, view: DataView, start: number, room: number, validity = FOR_EVER) {
     this.bytes = bytes;
     this.view = view;
     this.start = start;
     this.end = Math.min(start + room, bytes.length);
+    this.validity = validity;
     this.offset = start;
   }
 
@@ -31,7 +33,7 @@ export class DirentPacker {
   readonly addPlus = (entry: DirectoryEntry, node: NodeReply | undefined): boolean => {
     const at = this.offset;
     if (!this.put(entry, at + fuse_entry_out.size)) return false;
-    writeEntry(this.view, at, node);
+    writeEntry(this.view, at, node, this.validity);
     return true;
   };
 

@@ -11,13 +11,15 @@ import * as wire from './structs.ts';
 /** Where a reply's body begins. */
 export const BODY = wire.fuse_out_header.size;
 
-/** Seconds a name, its absence, and attributes may be cached: 136 years. Only we change what is mounted. */
+/** 136 years: only we change what is mounted. */
 export const FOR_EVER = 0xffff_ffff;
 
 /** A buffer replies are built in, header first; `put…` write a body and give its length. */
 export class ReplyBuffer {
   readonly bytes: Buffer;
   readonly view: DataView;
+  /** Seconds the kernel may cache names, their absence and attributes; with 0 it keeps no listing and no data either. */
+  validity = FOR_EVER;
 
   constructor(size: number) {
     // Its own memory, not Node's shared pool: the kernel reads it by address.
@@ -36,34 +38,34 @@ export class ReplyBuffer {
   }
 
   putEntry(node: NodeReply | undefined): number {
-    writeEntry(this.view, BODY, node);
+    writeEntry(this.view, BODY, node, this.validity);
     return wire.fuse_entry_out.size;
   }
 
   putAttributes(stat: Stat): number {
-    wire.fuse_attr_out.write(this.view, BODY, { attr_valid: FOR_EVER, attr: attributes(stat) });
+    wire.fuse_attr_out.write(this.view, BODY, { attr_valid: this.validity, attr: attributes(stat) });
     return wire.fuse_attr_out.size;
   }
 
   putStatx(stat: Stat): number {
-    wire.fuse_statx_out.write(this.view, BODY, { attr_valid: FOR_EVER, stat: statx(stat) });
+    wire.fuse_statx_out.write(this.view, BODY, { attr_valid: this.validity, stat: statx(stat) });
     return wire.fuse_statx_out.size;
   }
 
   putOpen(open: OpenReply): number {
-    writeOpen(this.view, BODY, open);
+    writeOpen(this.view, BODY, open, this.validity > 0);
     return wire.fuse_open_out.size;
   }
 
   putOpenDirectory(open: { handle: number; keepCache?: boolean; cacheDirectory?: boolean }): number {
-    const open_flags = (open.keepCache === true ? FOPEN.KEEP_CACHE : 0) | (open.cacheDirectory === true ? FOPEN.CACHE_DIR : 0);
+    const open_flags = this.validity === 0 ? 0 : (open.keepCache === true ? FOPEN.KEEP_CACHE : 0) | (open.cacheDirectory === true ? FOPEN.CACHE_DIR : 0);
     wire.fuse_open_out.write(this.view, BODY, { fh: open.handle, open_flags, backing_id: 0 });
     return wire.fuse_open_out.size;
   }
 
   putCreated(created: NodeReply & { open: OpenReply }): number {
-    writeEntry(this.view, BODY, created);
-    writeOpen(this.view, BODY + wire.fuse_entry_out.size, created.open);
+    writeEntry(this.view, BODY, created, this.validity);
+    writeOpen(this.view, BODY + wire.fuse_entry_out.size, created.open, this.validity > 0);
     return wire.fuse_entry_out.size + wire.fuse_open_out.size;
   }
 
@@ -141,17 +143,17 @@ const NO_ATTRIBUTES: Value<typeof wire.fuse_attr> = {
 };
 
 /** A fuse_entry_out; without a node one with id 0, which LOOKUP's caller remembers as "no such name". */
-export function writeEntry(view: DataView, offset: number, node: NodeReply | undefined): void {
+export function writeEntry(view: DataView, offset: number, node: NodeReply | undefined, validity: number): void {
   wire.fuse_entry_out.write(view, offset, {
-    nodeid: node === undefined ? 0 : node.id, generation: node === undefined ? 0 : node.generation, entry_valid: FOR_EVER, attr_valid: FOR_EVER,
+    nodeid: node === undefined ? 0 : node.id, generation: node === undefined ? 0 : node.generation, entry_valid: validity, attr_valid: validity,
     attr: node === undefined ? NO_ATTRIBUTES : attributes(node.stat),
   });
 }
 
-function writeOpen(view: DataView, offset: number, open: OpenReply): void {
+function writeOpen(view: DataView, offset: number, open: OpenReply, mayKeep: boolean): void {
   let open_flags = 0;
   if (open.passthrough !== undefined) open_flags |= FOPEN.PASSTHROUGH;
-  if (open.keepCache === true) open_flags |= FOPEN.KEEP_CACHE;
+  if (mayKeep && open.keepCache === true) open_flags |= FOPEN.KEEP_CACHE;
   if (open.directIo === true) open_flags |= FOPEN.DIRECT_IO;
   wire.fuse_open_out.write(view, offset, { fh: open.handle, open_flags, backing_id: open.passthrough ?? 0 });
 }

@@ -15,6 +15,8 @@ export const MAX_DATA = 1 << 20;
 export interface Wanted {
   passthrough: boolean;
   writebackCache: boolean;
+  /** Without, ACLs can be set and have no effect. */
+  acls?: boolean;
 }
 
 /** What kernel and server have agreed on. */
@@ -53,7 +55,7 @@ export function negotiate(kernel: Value<typeof fuse_init_in>, wanted: Wanted): N
   if (kernel.major < MAJOR || kernel.minor < OLDEST_MINOR) {
     throw new FsError('EPROTO', `Cannot speak FUSE ${kernel.major}.${kernel.minor} with this kernel: ${MAJOR}.${OLDEST_MINOR} (Linux 5.4) is the oldest known`);
   }
-  let flags = ASKED & kernel.flags;
+  let flags = ASKED & kernel.flags & (wanted.acls === false ? ~INIT.POSIX_ACL : -1);
   const extended = (flags & INIT.INIT_EXT) !== 0;
   const offered2 = extended ? kernel.flags2 : 0;
   let flags2 = ASKED2 & offered2;

@@ -97,12 +97,12 @@ const BY_OPCODE: { [O in DecodedOpcode]: Handler<O> } = {
   [OPCODE.READDIR]: (session, request, body) => {
     const packer = directoryPacker(session, body.size);
     session.fileSystem.readdir(request.nodeid, body.fh, body.offset, packer.add);
-    session.send(request, session.exchange.reply, packer.length);
+    session.send(request, session.reply, packer.length);
   },
   [OPCODE.READDIRPLUS]: (session, request, body) => {
     const packer = directoryPacker(session, body.size);
     session.fileSystem.readdirplus(request.nodeid, body.fh, body.offset, packer.addPlus);
-    session.send(request, session.exchange.reply, packer.length);
+    session.send(request, session.reply, packer.length);
   },
   [OPCODE.RELEASEDIR]: (session, request, body) => session.answer(request, session.fileSystem.releasedir(request.nodeid, body.fh), nothing),
   [OPCODE.FSYNCDIR]: (session, request, body) =>
@@ -160,12 +160,12 @@ function read(session: Session, request: Request, body: BodyOf<typeof OPCODE.REA
 /** A handle the kernel didn't get is closed again. */
 function answerOpen(session: Session, request: Request, value: OpenReply | Promise<OpenReply>): void {
   if (value instanceof Promise) session.later(request, value, (open) => answerOpen(session, request, open));
-  else if (!session.send(request, session.exchange.reply, session.exchange.reply.putOpen(value))) session.fileSystem.release(request.nodeid, value.handle);
+  else if (!session.send(request, session.reply, session.reply.putOpen(value))) session.fileSystem.release(request.nodeid, value.handle);
 }
 
 function directoryPacker(session: Session, size: number): DirentPacker {
-  const { reply } = session.exchange;
-  return new DirentPacker(reply.bytes, reply.view, BODY, size);
+  const { bytes, view, validity } = session.reply;
+  return new DirentPacker(bytes, view, BODY, size, validity);
 }
 
 /** Of writes and truncations the kernel says whether the caller has CAP_FSETID; of other changes of data only who it is. */

@@ -33,8 +33,8 @@ export function canPassThrough(): boolean {
 }
 
 /** What to ask the kernel for; where it has no passthrough the writeback cache is used, if allowed. */
-export function wantedFor(mode: PassthroughMode, options: { writeback?: boolean } = {}): Wanted {
-  return { passthrough: mode !== 'never' && canPassThrough(), writebackCache: options.writeback !== false };
+export function wantedFor(mode: PassthroughMode, options: { writeback?: boolean; acls?: boolean } = {}): Wanted {
+  return { passthrough: mode !== 'never' && canPassThrough(), writebackCache: options.writeback !== false, acls: options.acls !== false };
 }
 
 /** Mounts on a directory; the descriptor to serve. It must be served soon: whoever looks at the mount waits. Stale mounts there are replaced. */

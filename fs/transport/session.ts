@@ -2,7 +2,7 @@ import { FsError, isExpected, toErrno } from '../errno.ts';
 import type { FileSystem, Kernel, MaybePromise, NodeReply } from '../file-system.ts';
 import type { Name } from '../name.ts';
 import { Decoder, type Request } from '../protocol/decode.ts';
-import { BODY, invalidateEntry, invalidateInode, ReplyBuffer } from '../protocol/encode.ts';
+import { BODY, FOR_EVER, invalidateEntry, invalidateInode, ReplyBuffer } from '../protocol/encode.ts';
 import { type Agreed, MAX_DATA, negotiate, type Wanted } from '../protocol/init.ts';
 import { hasNoReply, OPCODE, opcodeName } from '../protocol/opcode.ts';
 import { printReply, printRequest } from '../protocol/print.ts';
@@ -36,6 +36,10 @@ export interface SessionOptions {
   wanted: Wanted;
   channel: Channel;
   exchange: Exchange;
+  /** Opcodes that are answered with ENOSYS, which the kernel remembers. */
+  refused?: ReadonlySet<number>;
+  /** Seconds the kernel may cache what it is told of names and attributes; by default for ever. */
+  validity?: number;
   /** What a file system threw that isn't an errno: a mistake in the program. The caller got EIO. */
   onError: (error: unknown) => void;
   /** A line for each request and reply. */
@@ -62,6 +66,13 @@ export class Session implements Kernel {
     this.options = options;
     this.fileSystem = options.fileSystem;
     this.exchange = options.exchange;
+  }
+
+  /** The thread's buffer, for a reply that is sent at once. */
+  get reply(): ReplyBuffer {
+    const { reply } = this.exchange;
+    reply.validity = this.options.validity ?? FOR_EVER;
+    return reply;
   }
 
   get passthrough(): boolean {
@@ -98,7 +109,7 @@ export class Session implements Kernel {
       decoder.body(request, this.agreed);
       this.options.trace?.(printRequest(request));
       const handler = HANDLERS[request.opcode];
-      if (handler === undefined) this.fail(request, new FsError('ENOSYS', `Cannot do ${opcodeName(request.opcode)}: not part of this file system`));
+      if (handler === undefined || this.options.refused?.has(request.opcode) === true) this.fail(request, new FsError('ENOSYS', `Cannot do ${opcodeName(request.opcode)}: not part of this file system`));
       else if (!this.attached && request.opcode !== OPCODE.INIT) throw new FsError('EIO', `Cannot do ${opcodeName(request.opcode)} before INIT`);
       else handler(this, request);
     } catch (error) {
@@ -115,7 +126,7 @@ export class Session implements Kernel {
       this.fileSystem.attach(this);
       this.attached = true;
     }
-    this.send(request, this.exchange.reply, this.exchange.reply.putInit(result.out));
+    this.send(request, this.reply, this.reply.putInit(result.out));
   }
 
   /**
@@ -124,7 +135,7 @@ export class Session implements Kernel {
    */
   answer<T>(request: Request, value: MaybePromise<T>, put: (reply: ReplyBuffer, value: T, request: Request) => number): void {
     if (value instanceof Promise) this.later(request, value, (settled) => this.answer(request, settled, put));
-    else this.send(request, this.exchange.reply, put(this.exchange.reply, value, request));
+    else this.send(request, this.reply, put(this.reply, value, request));
   }
 
   /** As `answer` for a node; a lookup the kernel didn't get to count is taken back. */
@@ -133,7 +144,7 @@ export class Session implements Kernel {
       this.later(request, value, (settled) => this.answerNode(request, settled, put));
       return;
     }
-    if (!this.send(request, this.exchange.reply, put(this.exchange.reply, value)) && value !== undefined) this.fileSystem.forget(value.id, 1);
+    if (!this.send(request, this.reply, put(this.reply, value)) && value !== undefined) this.fileSystem.forget(value.id, 1);
   }
 
   /** Goes on with `next` once `value` settles. */

@@ -42,11 +42,13 @@ export class Mounter {
   #waiting = 0;
   readonly #log: (message: string) => void;
   readonly #store: boolean;
+  readonly #trace: ((line: string) => void) | undefined;
 
-  /** `store`: whether the store whose layers are mounted, if any, is open in this process (else they are read from its files). */
-  constructor(log: (message: string) => void = () => {}, { store = true } = {}) {
+  /** `store`: whether the store whose layers are mounted, if any, is open in this process (else they are read from its files). `trace`: a line for each request and reply. */
+  constructor(log: (message: string) => void = () => {}, { store = true, trace }: { store?: boolean; trace?: (line: string) => void } = {}) {
     this.#log = log;
     this.#store = store;
+    this.#trace = trace;
   }
 
   /** Starts the serving thread before there is something to serve. */
@@ -144,7 +146,7 @@ export class Mounter {
     const { port1, port2 } = new MessageChannel();
     // Node isn't to keep count of descriptors, and close them with the thread: what node:fs opened there (content of layers) is closed by our own calls.
     const worker = new Worker(new URL('./serving-thread.js', import.meta.url), {
-      workerData: { port: port2, store: this.#store } satisfies ServingData, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
+      workerData: { port: port2, store: this.#store, trace: this.#trace !== undefined } satisfies ServingData, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
     });
     const wakeFd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);
@@ -162,10 +164,8 @@ export class Mounter {
   }
 
   #received(message: Exclude<FromServing, { kind: 'ready' }>): void {
-    if (message.kind === 'error') {
-      this.#log(message.message);
-      return;
-    }
+    if (message.kind === 'error') return this.#log(message.message);
+    if (message.kind === 'trace') return this.#trace?.(message.line);
     const entry = this.#mounts.get(message.id);
     if (message.kind === 'serving') entry?.started();
     else if (message.kind === 'failed') entry?.started(new Error(message.message));

@@ -3,7 +3,8 @@ import { hasCode } from '../../fs/errno.ts';
 import { DirectoryStack } from '../../fs/layer/directory-stack.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { FileSystem } from '../../fs/file-system.ts';
-import { IdMap } from '../../fs/id-map.ts';
+import { effectiveGid, effectiveUid } from '../../fs/host/process.ts';
+import { IdMap, type IdMapping, type IdMaps, SquashedIds } from '../../fs/id-map.ts';
 import { MappedFileSystem } from '../../fs/mapped-file-system.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
 import type { Helpers } from '../../fs/union/helpers.ts';
@@ -22,13 +23,17 @@ export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { 
       ...(spec.upper?.limit === undefined ? {} : { limit: spec.upper.limit }),
       ...(spec.volatile === true ? { volatile: true } : {}),
     }));
-    const { idMaps } = spec;
-    const fileSystem = idMaps === undefined ? union : new MappedFileSystem(union, { uid: new IdMap(idMaps.uid), gid: new IdMap(idMaps.gid) });
+    const fileSystem = spec.idMaps === undefined && spec.squash === undefined ? union : new MappedFileSystem(union, ownersShown(spec));
     return { fileSystem, union, close: () => lower.close() };
   } catch (error) {
     lower.close();
     throw error;
   }
+}
+
+function ownersShown({ idMaps, squash }: MountSpec): IdMaps {
+  const map = (key: 'uid' | 'gid', own: number): IdMapping => (squash?.[key] === undefined ? new IdMap(idMaps?.[key] ?? []) : new SquashedIds(squash[key], own));
+  return { uid: map('uid', effectiveUid()), gid: map('gid', effectiveGid()) };
 }
 
 /** Milliseconds a mount that was just unmounted may take to give up its upper directory. */

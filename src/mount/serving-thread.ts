@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { FsError } from '../../fs/errno.ts';
+import { OPCODE } from '../../fs/protocol/opcode.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
 import { Helpers } from '../../fs/union/helpers.ts';
@@ -11,19 +12,22 @@ import type { MountSpec } from './spec.ts';
 /** What the thread that asks for mounts says, after which it writes to the eventfd `wakeFd`. */
 export type ToServing = { kind: 'serve'; id: number; fd: number; spec: MountSpec } | { kind: 'stop' };
 /** What comes back. */
-export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string };
+export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string } | { kind: 'trace'; line: string };
 
 /** What the thread is started with: where it hears, and whether this process has the store open. */
 export interface ServingData {
   port: MessagePort;
   store: boolean;
+  /** Whether requests and replies are told. */
+  trace: boolean;
 }
 
 FsError.stacks = process.env['UFS_DEBUG'] !== undefined;
 
-const { port, store } = workerData as ServingData;
+const { port, store, trace } = workerData as ServingData;
 const send = (message: FromServing): void => port.postMessage(message);
 
+const XATTR_OPCODES: ReadonlySet<number> = new Set([OPCODE.GETXATTR, OPCODE.LISTXATTR, OPCODE.SETXATTR, OPCODE.REMOVEXATTR]);
 const garbage = new Garbage();
 const served = new Set<UnionFs>();
 
@@ -46,8 +50,11 @@ function handle(message: ToServing): void {
 async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
   const { fileSystem, union, close } = await openUnion(spec, helpers, { store });
   served.add(union);
+  const { writeback = spec.upper?.limit === undefined, acls = true, xattrs, timeout } = spec.kernel ?? {};
   server.add({
-    fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback: spec.upper?.limit === undefined }),
+    fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback, acls }),
+    ...(xattrs === false ? { refused: XATTR_OPCODES } : {}), ...(timeout === undefined ? {} : { validity: Math.floor(timeout) }),
+    ...(trace ? { trace: (line: string) => send({ kind: 'trace', line }) } : {}),
     onEnd: () => {
       served.delete(union);
       close();

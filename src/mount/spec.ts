@@ -14,7 +14,11 @@ export interface MountSpec {
   upper?: { directory: Name; work: Name; limit?: number; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   /** Owners that are kept are shown as others. */
   idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
+  /** All files are shown as belonging to one user or group; new ones belong to who serves the mount. */
+  squash?: { uid?: number; gid?: number };
   passthrough: PassthroughMode;
+  /** What the kernel is told, or told that there isn't. `timeout`: seconds it may keep names and attributes; by default for ever. */
+  kernel?: { writeback?: false; acls?: false; xattrs?: false; timeout?: number };
   /** By default dev-fuse. */
   transport?: Transport;
   volatile?: boolean;

@@ -13,12 +13,12 @@ import { belongsToEngine } from '../../graph/layers.ts';
 import { findSubject, topLayer, upperOf, withSubject } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
+import { overlayMount } from '../../overlay/options.ts';
 import type { Container } from '../../store/containers.ts';
 import type { Store } from '../../store/store.ts';
 import { type Context, RunInServer } from '../context.ts';
 import { sayReady, startInBackground } from '../background.ts';
 import { mountedAt, mountOf } from '../mounted.ts';
-import { overlayMount } from '../overlay-options.ts';
 import { forEachSubject } from '../report.ts';
 import { newContainer } from './containers.ts';
 
@@ -67,7 +67,7 @@ async function mountDirectories(context: Context, words: string[], flags: MountF
   const target = words.at(-1) as string;
   if (words.length > 2) throw new UfsError('UFS_USAGE', `Cannot mount: with -o there is one directory to mount on, not ${words.join(', ')}`);
   const option = [...(flags.option as string[]), ...(flags.allowOther === true ? ['allow_other'] : [])].join(',');
-  const { spec, unknown } = overlayMount(option, target, io.cwd, flags.passthrough);
+  const { spec, unknown } = overlayMount(option, target, io.cwd, { passthrough: flags.passthrough, mount: { source: 'ufs' } });
   spec.target = nameFromText(realDirectory(resolve(io.cwd, target)));
   for (const word of unknown) io.err(`ufs: unknown mount option ignored: ${word}\n`);
   if (flags.detach === true) {
