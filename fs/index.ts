@@ -9,4 +9,5 @@ export { FuseServer, type Mount, type ServerOptions } from './server.ts';
 export * from './stat.ts';
 export { mount, type MountOptions, type PassthroughMode, unmount, wantedFor } from './transport/mount.ts';
 export { MergedLayer } from './union/merged-layer.ts';
+export type { Room } from './union/usage.ts';
 export { UnionFs, type UnionOptions } from './union/union-fs.ts';

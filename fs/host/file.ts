@@ -104,6 +104,7 @@ export function ioctl(fd: number, command: number, argument: Buffer): number {
 
 export const LOCK_EX = 2;
 export const LOCK_NB = 4;
+export const LOCK_UN = 8;
 
 /** flock(2). EAGAIN where another holds it and LOCK_NB is given. */
 export function flock(fd: number, operation: number): void {

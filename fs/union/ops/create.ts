@@ -22,6 +22,9 @@ import { backingFlags, opened } from './file.ts';
 const [OWN_UID, OWN_GID] = [effectiveUid(), effectiveGid()];
 
 /** Makes a file of these permissions under a name; a descriptor of it, where it was opened for that. */
+/** Bytes a new directory takes. */
+const DIRECTORY = 4096;
+
 type Build = (directory: number, name: Name, permissions: number) => number | undefined;
 
 interface Making {
@@ -122,6 +125,7 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   const upper = union.writable();
   const parent = union.directory(parentId);
   const { directory, found } = vacancy(union, parent, name, 'make');
+  if (making.type === S_IFDIR) union.usage?.require(DIRECTORY);
   const wanted = attributesFor(union, caller, parent, making);
   // Built in place where one call makes it as it is to be: nothing to replace, no default ACL that the host would apply by itself.
   const direct = found.at === 'nothing' && parent.defaultAcl === null && comesAsWanted(wanted);

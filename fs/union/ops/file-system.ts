@@ -19,7 +19,8 @@ export function statfs(union: Union): FsStatistics {
   let { blocks, freeBlocks, availableBlocks } = host;
   if (union.usage !== undefined) {
     const free = Math.floor(union.usage.free / fragmentSize);
-    blocks = Math.floor(union.usage.limit / fragmentSize);
+    const { total } = union.usage;
+    if (total !== Infinity) blocks = Math.floor(total / fragmentSize);
     [freeBlocks, availableBlocks] = [Math.min(free, freeBlocks), Math.min(free, availableBlocks)];
   }
   const longest = union.upper?.spelling === 'aufs' ? NAME_MAX - AUFS_PREFIX.length : NAME_MAX;
