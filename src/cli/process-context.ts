@@ -114,7 +114,7 @@ export class ProcessContext implements Context {
     await this.#server?.close();
     this.#log?.info('stopped');
     const store = await this.#store?.catch(() => undefined);
-    await store?.emptyTrash();
+    await store?.emptyTrash().catch((error: unknown) => this.#tell(`Cannot delete all that was removed: ${(error as Error).message}`));
     await store?.close();
     process.off('uncaughtExceptionMonitor', this.#logFatal).off('warning', this.#logWarning);
   }

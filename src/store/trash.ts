@@ -11,36 +11,43 @@ import { isDirectory } from '../../fs/stat.ts';
 const BATCH = 500;
 
 /**
- * Deletes everything in a directory. What is deep is moved up before it is entered, so neither the depth of a tree nor the length of its paths has a
+ * Deletes everything in a directory; what can't be deleted stays, with what it is in, and the first reason is thrown when all else is gone. What is deep is moved up before it is entered, so neither the depth of a tree nor the length of its paths has a
  * limit; what has no permissions gets them first. Symlinks are removed, never followed.
  */
 export async function emptyDirectory(path: string): Promise<void> {
   const top = openPath(nameFromText(path), O_RDONLY | O_DIRECTORY);
   let moved = 0;
   let removed = 0;
+  const stuck = new Map<Name, unknown>();
+  const remove = async (name: Name): Promise<void> => {
+    if (!unlock(top, name)) return unlinkAt(top, name);
+    const directory = openAt(top, name, O_RDONLY | O_DIRECTORY);
+    try {
+      for (const child of listDirectory(directory)) {
+        if (++removed % BATCH === 0) await setImmediate();
+        if (unlock(directory, child.name)) moved = moveUp(directory, child.name, top, moved);
+        else unlinkAt(directory, child.name);
+      }
+    } finally {
+      close(directory);
+    }
+    rmdirAt(top, name);
+  };
   try {
-    for (let names = listDirectory(top); names.length > 0; names = listDirectory(top)) {
-      for (const { name } of names) {
-        if (!unlock(top, name)) {
-          unlinkAt(top, name);
-          continue;
-        }
-        const directory = openAt(top, name, O_RDONLY | O_DIRECTORY);
+    const left = (): Name[] => listDirectory(top).map(({ name }) => name).filter((name) => !stuck.has(name));
+    for (let names = left(); names.length > 0; names = left()) {
+      for (const name of names) {
         try {
-          for (const child of listDirectory(directory)) {
-            if (++removed % BATCH === 0) await setImmediate();
-            if (unlock(directory, child.name)) moved = moveUp(directory, child.name, top, moved);
-            else unlinkAt(directory, child.name);
-          }
-        } finally {
-          close(directory);
+          await remove(name);
+        } catch (error) {
+          stuck.set(name, error);
         }
-        rmdirAt(top, name);
       }
     }
   } finally {
     close(top);
   }
+  for (const error of stuck.values()) throw error;
 }
 
 /** True for a directory, which one may then list, change and move: as its owner one can give oneself that. */
