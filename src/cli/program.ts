@@ -10,7 +10,9 @@ import { diffCommands } from './commands/diff.ts';
 import { fileCommands } from './commands/files.ts';
 import { imageCommands } from './commands/images.ts';
 import { inspectCommands } from './commands/inspect.ts';
+import { layerCommands } from './commands/layers.ts';
 import { mountCommands } from './commands/mount.ts';
+import { poolCommand } from './commands/pool.ts';
 import { removeCommands } from './commands/remove.ts';
 import { serveCommand } from './commands/serve.ts';
 import { storesCommand } from './commands/stores.ts';
@@ -34,7 +36,14 @@ export function buildProgram(context: Context): Command {
     .exitOverride()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand]) register(program, context);
-  for (const command of program.commands) command.exitOverride().copyInheritedSettings(program);
+  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand, layerCommands, poolCommand]) register(program, context);
+  inheritSettings(program);
   return program;
+}
+
+function inheritSettings(program: Command): void {
+  for (const command of program.commands) {
+    command.exitOverride().copyInheritedSettings(program);
+    inheritSettings(command);
+  }
 }

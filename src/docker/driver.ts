@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IdRange } from '../../fs/id-map.ts';
 import { nameToBytes } from '../../fs/name.ts';
@@ -9,8 +9,8 @@ import type { MountClient } from '../mount/mount-client.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
-import { type DriverOptions, minimumFree, parseDriverOptions, parseStorageOptions } from './options.ts';
-import { humanSize, statusRows } from './status.ts';
+import { type DriverOptions, parseDriverOptions, parseStorageOptions } from './options.ts';
+import { statusRows } from './status.ts';
 
 export interface StoreDriverOptions {
   store: Store;
@@ -51,6 +51,7 @@ export class StoreDriver implements GraphDriver {
   #remember(options: InitOptions): void {
     this.#told = options;
     this.#options = parseDriverOptions(options.options);
+    this.#store.pool.keepFree = this.#options.minFreeSpace ?? { bytes: 0, part: 0 };
     const ranges = (maps: InitOptions['uidMaps']): IdRange[] => maps.map(({ containerId, hostId, size }) => ({ inside: containerId, outside: hostId, size }));
     this.#layers.idMaps = options.uidMaps.length + options.gidMaps.length === 0 ? undefined : { uid: ranges(options.uidMaps), gid: ranges(options.gidMaps) };
   }
@@ -70,9 +71,7 @@ export class StoreDriver implements GraphDriver {
 
   async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
     const { size = kind === 'container' ? this.#options.storage.size : undefined } = parseStorageOptions(storageOptions);
-    const { bsize, blocks, bavail } = statfsSync(this.#store.root);
-    const [free, minimum] = [bavail * bsize, minimumFree(this.#options.minFreeSpace, blocks * bsize)];
-    if (free < minimum) throw new UfsError('UFS_STORE_FULL', `Cannot create layer "${id}": ${humanSize(free)} are free in ${this.#store.root}, and ${humanSize(minimum)} are to stay free; remove images or containers, or change min_free_space`);
+    this.#store.pool.require(0, `create layer "${id}"`);
     await this.#layers.create(id, { kind, parent, limit: size });
   }
 
@@ -93,7 +92,7 @@ export class StoreDriver implements GraphDriver {
   }
 
   async status(): Promise<[string, string][]> {
-    return await statusRows(this.#store, { layers: this.#layers.ids().length, mounts: this.#mounts.size, minFreeSpace: this.#options.minFreeSpace });
+    return await statusRows(this.#store, { layers: this.#layers.ids().length, incomplete: this.#layers.incomplete(), mounts: this.#mounts.size });
   }
 
   async metadata(id: string): Promise<Record<string, string>> {

@@ -1,4 +1,6 @@
 import { UfsError } from '../errors.ts';
+import type { KeepFree } from '../store/pool-file.ts';
+import { parseSize } from '../store/size-text.ts';
 
 /** What a container's storage may be told. */
 export interface StorageOptions {
@@ -10,8 +12,8 @@ export interface StorageOptions {
 export interface DriverOptions {
   /** For containers whose user says nothing else. */
   storage: StorageOptions;
-  /** What new layers leave free: bytes, or a part (0 to 1) of what the file system has. */
-  minFreeSpace?: { bytes: number } | { part: number };
+  /** What new layers leave free of the pool or, where that has no limit, of the file system. */
+  minFreeSpace?: KeepFree;
 }
 
 /** `dockerd --storage-opt key=value`. */
@@ -37,23 +39,7 @@ export function parseStorageOptions(options: Readonly<Record<string, string>>): 
   return parsed;
 }
 
-function parseShare(text: string): { bytes: number } | { part: number } {
+function parseShare(text: string): KeepFree {
   const percent = /^(\d{1,2}(?:\.\d+)?)%$/.exec(text.trim())?.[1];
-  return percent === undefined ? { bytes: parseSize(text) } : { part: Number(percent) / 100 };
-}
-
-/** Bytes that are to stay free of a file system of `total`. */
-export function minimumFree(wanted: DriverOptions['minFreeSpace'], total: number): number {
-  if (wanted === undefined) return 0;
-  return 'bytes' in wanted ? wanted.bytes : wanted.part * total;
-}
-
-const POWERS = 'kmgtp';
-
-/** A size as Docker takes it (go-units, RAMInBytes): 1024-based, "64m", "1.5GiB". */
-export function parseSize(text: string): number {
-  const [, number, unit = ''] = /^(\d+(?:\.\d+)?) ?([kmgtp])?i?b?$/i.exec(text.trim()) ?? [];
-  const bytes = Math.floor(Number(number) * 1024 ** (unit === '' ? 0 : POWERS.indexOf(unit.toLowerCase()) + 1));
-  if (number === undefined || !Number.isSafeInteger(bytes) || bytes <= 0) throw new UfsError('UFS_USAGE', `Cannot use "${text}" as a size: not a number of bytes above 0, or of k, m, g, t or p`);
-  return bytes;
+  return percent === undefined ? { bytes: parseSize(text), part: 0 } : { bytes: 0, part: Number(percent) / 100 };
 }

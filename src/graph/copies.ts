@@ -4,7 +4,7 @@ import type { LayerRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { applyLayer, type Work } from './apply.ts';
 import { changesArchive } from './diff.ts';
-import { belongsToEngine } from './layers.ts';
+import { belongsToEngine } from './layer-labels.ts';
 import { layerWithOwners, type NewOwners } from './owners.ts';
 
 /**

@@ -3,7 +3,7 @@ import { FOR_PEOPLE, treeChanges } from '../changes/changes.ts';
 import { changesSize } from '../changes/size.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
-import { type Name, nameToText } from '../../fs/name.ts';
+import type { Name } from '../../fs/name.ts';
 import type { MountSpec } from '../mount/spec.ts';
 import type { Container } from '../store/containers.ts';
 import type { LayerId } from '../store/layer-id.ts';
@@ -14,31 +14,12 @@ import { type ArchiveOptions, archiveOf } from './diff.ts';
 import { type DiskUsage, usageOfChanges, usageOfDirectory } from './disk-usage.ts';
 import { FileGetter } from './file-getter.ts';
 import { layerArchive } from './images.ts';
+import { KIND, labelsOf, limitOf, type NewGraphLayer, PARENT } from './layer-labels.ts';
+import { layerMetadata } from './layer-status.ts';
 import { KeyedLocks } from './keyed-locks.ts';
 import type { CountedMounts } from './mounts.ts';
 import { layerWithOwners, type NewOwners } from './owners.ts';
 import { openWhole, upperOf } from './trees.ts';
-
-/** What a layer's label says it is: one of an image to be, or a container's. */
-const KIND = 'ufs.graph.kind';
-const PARENT = 'ufs.graph.parent';
-const LIMIT = 'ufs.graph.limit';
-
-/** Whether a container of the store is an engine's layer, which only the engine may change. */
-export function belongsToEngine({ labels }: Container): boolean {
-  return labels[KIND] !== undefined;
-}
-
-export interface NewGraphLayer {
-  kind: 'image' | 'container';
-  parent?: string | undefined;
-  /** Bytes it may take. */
-  limit?: number | undefined;
-}
-
-function labelsOf({ kind, parent, limit }: NewGraphLayer): Record<string, string> {
-  return { [KIND]: kind, ...(parent === undefined ? {} : { [PARENT]: parent }), ...(limit === undefined ? {} : { [LIMIT]: String(limit) }) };
-}
 
 /**
  * Layers as an engine knows them, each by an id the engine chose, on a layer of the same engine. All are containers of the store, whose ids begin with the
@@ -75,14 +56,18 @@ export class GraphLayers {
     return found;
   }
 
+  /** How many were begun to be filled from an archive that hasn't ended, or broke off. */
+  incomplete(): number {
+    return this.ids().filter((id) => this.#store.isFilling(this.find(id))).length;
+  }
+
   parentOf(id: string): string | undefined {
     return this.find(id).labels[PARENT];
   }
 
   /** Bytes it may take; undefined: all there is. */
   limitOf(id: string): number | undefined {
-    const limit = this.find(id).labels[LIMIT];
-    return limit === undefined ? undefined : Number(limit);
+    return limitOf(this.find(id));
   }
 
   /** Those it stands on, the nearest first. */
@@ -163,22 +148,16 @@ export class GraphLayers {
     return this.ids().reverse();
   }
 
-  /** For people: where it is, what it stands on, where it is mounted, and what it may take. */
-  metadata(id: string): Record<string, string> {
-    const { diff, work } = this.find(id);
-    const limit = this.limitOf(id);
-    const mounted = this.#mounts.mountOf(id)?.spec.target;
-    return {
-      UpperDir: diff, WorkDir: work, LowerDir: this.ancestors(id).join(':'),
-      ...(mounted === undefined ? {} : { MergedDir: nameToText(mounted) }),
-      ...(limit === undefined ? {} : { QuotaBytes: String(limit) }),
-    };
+  /** For people: where it is, what it stands on, where it is mounted, what it takes and may take in bytes, and the number of the change that made it. */
+  async metadata(id: string): Promise<Record<string, string>> {
+    this.#mounts.flush(id);
+    return await layerMetadata(this.#store, this.find(id), { ancestors: this.ancestors(id), mounted: this.#mounts.mountOf(id)?.spec.target });
   }
 
   /** Unmounts and removes a layer; nothing is done for one that isn't there. UFS_CONTAINER_IN_USE where another stands on it. */
   async remove(id: string): Promise<void> {
-    const deleteFiles = await this.deferredRemove(id);
-    void deleteFiles().catch(() => undefined);
+    await this.deferredRemove(id);
+    this.#store.startEmptyingTrash();
   }
 
   /** As `remove`, but its files are deleted by the function given back; where that isn't called, by the next removal. */
@@ -200,12 +179,17 @@ export class GraphLayers {
     await this.#consult(id);
     return await this.#locks.run(id, async () => {
       const container = this.find(id);
+      if (this.#store.isFilling(container)) throw new UfsError('UFS_LAYER_INCOMPLETE', `Cannot mount layer "${id}": its archive broke off, and it has to be made anew`);
       return await this.#mounts.get(id, () => this.#spec(id, container));
     });
   }
 
   async put(id: string): Promise<void> {
-    await this.#locks.run(id, async () => this.#mounts.put(id));
+    await this.#locks.run(id, async () => {
+      const upper = this.#mounts.mountOf(id)?.spec.upper;
+      this.#mounts.put(id);
+      if (upper !== undefined && upper.room === undefined && this.#mounts.mountOf(id) === undefined) await this.#store.countContainer(this.#key(id));
+    });
   }
 
   /** Fills a layer from an uncompressed archive, once. */
@@ -323,12 +307,13 @@ export class GraphLayers {
     const { layer, containers } = container.sealed === undefined ? this.#store.below(container) : { layer: container.sealed, containers: [] };
     const between = frozen && container.sealed === undefined ? [...containers, container] : containers;
     const limit = this.limitOf(id);
+    const room = this.#store.roomOf(container);
     return {
       ...(this.idMaps === undefined ? {} : { idMaps: this.idMaps }),
       passthrough: 'auto', mount: { source: container.id, ...(frozen ? { readonly: true } : {}) },
       lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: this.#store.root, layer },
       between: between.map(upperOf),
-      ...(frozen ? {} : { upper: { ...upperOf(container), metacopy: true, ...(limit === undefined ? {} : { limit }) } }),
+      ...(frozen ? {} : { upper: { ...upperOf(container), metacopy: true, ...(limit === undefined ? {} : { limit }), ...(room === undefined ? {} : { room }) } }),
     };
   }
 

@@ -11,21 +11,26 @@ import type { Helpers } from '../../fs/union/helpers.ts';
 import { stackUppers } from '../../fs/union/stack-uppers.ts';
 import { UnionFs } from '../../fs/union/union-fs.ts';
 import type { LayerId } from '../store/layer-id.ts';
+import type { UpperRoom } from '../store/upper-room.ts';
 import type { MountSpec } from './spec.ts';
 
 /** The file system a mount is to show. `close` what is below it when it has been destroyed. `store`: whether this process has the store open. */
 export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { store: boolean }): Promise<{ fileSystem: FileSystem; union: UnionFs; close: () => void }> {
   const lower = stackUppers(await openLower(spec, store), spec.between ?? []);
+  let room: UpperRoom | undefined;
   try {
+    if (spec.upper?.room !== undefined) room = new (await import('../store/upper-room.ts')).UpperRoom(spec.upper.room);
     const union = await whenFree(() => new UnionFs({
       lower, helpers, passthrough: spec.passthrough,
       ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
       ...(spec.upper?.limit === undefined ? {} : { limit: spec.upper.limit }),
+      ...(room === undefined ? {} : { room }),
       ...(spec.volatile === true ? { volatile: true } : {}),
     }));
     const fileSystem = spec.idMaps === undefined && spec.squash === undefined ? union : new MappedFileSystem(union, ownersShown(spec));
     return { fileSystem, union, close: () => lower.close() };
   } catch (error) {
+    room?.close();
     lower.close();
     throw error;
   }

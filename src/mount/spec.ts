@@ -2,6 +2,7 @@ import type { IdRange } from '../../fs/id-map.ts';
 import type { Name } from '../../fs/name.ts';
 import type { MountOptions, PassthroughMode } from '../../fs/transport/mount.ts';
 import type { Transport } from '../../fs/transport/transport.ts';
+import type { RoomOfUpper } from '../store/upper-room.ts';
 
 /** One mount: where, over what, and how. Plain data, so that it can go to the serving thread or process. */
 export interface MountSpec {
@@ -10,8 +11,8 @@ export interface MountSpec {
   lower: { kind: 'directories'; paths: readonly Name[]; data?: readonly Name[] } | { kind: 'layer'; store: string; layer: string };
   /** Uppers that aren't written to any more, on the lower and below the upper, bottom first. */
   between?: readonly { directory: Name; work: Name }[];
-  /** Absent: a read-only mount. `limit`: bytes it may take. */
-  upper?: { directory: Name; work: Name; limit?: number; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
+  /** Absent: a read-only mount. `limit`: bytes it may take; `room`: its part of what the whole store may take. */
+  upper?: { directory: Name; work: Name; limit?: number; room?: RoomOfUpper; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
   /** Owners that are kept are shown as others. */
   idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
   /** All files are shown as belonging to one user or group; new ones belong to who serves the mount. */

@@ -13,7 +13,11 @@ import { manifestPath } from './paths.ts';
 import type { ContainerRecord, Labels } from './records.ts';
 import { discard } from './removal.ts';
 import { treeOf, type StoreState } from './state.ts';
+import { countUpper } from './store-pool.ts';
 import { parentLayer, publish } from './transaction.ts';
+
+/** Bytes a container takes at least. */
+const NEW_UPPER = 4096;
 
 export interface NewContainer {
   /** Random where absent. */
@@ -52,6 +56,7 @@ export async function createContainer(state: StoreState, options: NewContainer):
     }
     const below = options.on === undefined ? undefined : state.table.findContainer(options.on);
     const parent = parentLayer(state, options.parent);
+    state.pool.require(NEW_UPPER, `create container "${name ?? id}"`);
     const number = state.nextNumber++;
     const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, ...(below === undefined ? {} : { on: below.id }), image, created: new Date().toISOString(), labels, ...(options.sealed === true ? { sealed: parent?.id } : {}) };
     const staged = state.paths.staged(number);
@@ -59,11 +64,12 @@ export async function createContainer(state: StoreState, options: NewContainer):
     try {
       makeDirectory(join(staged, 'work'));
       makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : attributesOf(withPaths(state, below).diff));
-      await publish(state, staged, record, [], syncNew);
+      await publish(state, staged, record, [], { sync: syncNew });
     } catch (error) {
       if (existsSync(staged)) renameSync(staged, state.paths.trashed(number));
       throw error;
     }
+    await countUpper(state, record);
     return withPaths(state, record);
   });
 }
@@ -122,6 +128,11 @@ export function beginFilling(state: StoreState, record: ContainerRecord): void {
   }
 }
 
+/** Whether filling a container was begun, and hasn't made a layer of it. */
+export function isFilling(state: StoreState, record: ContainerRecord): boolean {
+  return record.sealed === undefined && existsSync(join(state.paths.layer(record.number), 'filling'));
+}
+
 /** What a container stands on: a layer (or nothing), and the containers on that, bottom first. */
 export function belowContainer(state: StoreState, record: ContainerRecord): { layer: LayerId | undefined; containers: Container[] } {
   const containers: Container[] = [];
@@ -153,5 +164,6 @@ export async function sealContainer(state: StoreState, id: string, layer: LayerI
       renameSync(join(directory, name), state.paths.trashed(`${name}-${record.number}`));
       mkdirSync(join(directory, name), 0o755);
     }
+    await countUpper(state, sealed);
   });
 }

@@ -18,9 +18,17 @@ export function* contentFiles(layerDirectory: string): Generator<ContentFile> {
   }
 }
 
-export function contentLinks(path: string): { links: number; size: number; inode: string } {
-  const { nlink, size, dev, ino } = lstatSync(path);
-  return { links: nlink, size, inode: `${dev}:${ino}` };
+export interface ContentLinks {
+  links: number;
+  size: number;
+  /** Bytes it takes on disk. */
+  allocated: number;
+  inode: string;
+}
+
+export function contentLinks(path: string): ContentLinks {
+  const { nlink, size, blocks, dev, ino } = lstatSync(path);
+  return { links: nlink, size, allocated: blocks * 512, inode: `${dev}:${ino}` };
 }
 
 function namesIn(path: string): string[] {

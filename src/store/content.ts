@@ -47,6 +47,8 @@ export interface SinkOptions {
   find(digest: string): string | undefined;
   /** The directory of a layer. */
   layerDirectory(number: number): string;
+  /** Called before so many bytes are written; throws where they may not be. */
+  take(bytes: number): void;
   /** Whether a layer's content is this store's: another store's isn't linked to, which would change that. */
   isOwn(number: number): boolean;
 }
@@ -80,6 +82,7 @@ export class LayerSink implements ContentSink {
     const content = { digest, elf: isElf(data) };
     if (this.#digests.has(digest) || this.#linkKnown(digest, data.length)) return content;
     const path = this.#place(digest);
+    this.#options.take(wholeBlocks(data.length));
     storing(data.length, () => writeFile(path, data));
     this.#wrote(digest, data.length);
     return content;
@@ -88,7 +91,7 @@ export class LayerSink implements ContentSink {
   open(): ContentWriter {
     const path = `${contentDirectory(this.#options.directory)}/unfinished-${++this.#unfinished}`;
     const fd = storing(0, () => openSync(path, NEW_FILE, FILE_MODE));
-    return new FileWriter(fd, path, (digest, size) => this.#adopt(path, digest, size));
+    return new FileWriter({ fd, path, take: this.#options.take, adopt: (digest, size) => this.#adopt(path, digest, size) });
   }
 
   share(entry: Entry): Content | undefined {
@@ -98,6 +101,7 @@ export class LayerSink implements ContentSink {
     const from = contentPath(this.#options.layerDirectory(entry.layer), content.digest);
     if (this.#options.isOwn(entry.layer) && this.#link(from, content.digest, size)) return content;
     closeSync(openContent(from));
+    this.#options.take(wholeBlocks(size));
     storing(size, () => copyFileSync(from, this.#place(content.digest), constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE));
     this.#wrote(content.digest, size);
     return content;
@@ -152,22 +156,30 @@ class FileWriter implements ContentWriter {
   readonly #hash: Hash = createHash('sha256');
   readonly #fd: number;
   readonly #path: string;
+  readonly #take: (bytes: number) => void;
   readonly #adopt: (digest: string, size: number) => void;
   #size = 0;
+  /** Bytes of the blocks that were written to. */
+  #taken = 0;
   #start = Buffer.alloc(0);
   #open = true;
 
-  constructor(fd: number, path: string, adopt: (digest: string, size: number) => void) {
+  constructor({ fd, path, take, adopt }: { fd: number; path: string; take: (bytes: number) => void; adopt: (digest: string, size: number) => void }) {
     this.#fd = fd;
     this.#path = path;
+    this.#take = take;
     this.#adopt = adopt;
   }
 
   write(data: Buffer): void {
     if (this.#start.length < 4) this.#start = Buffer.concat([this.#start, data.subarray(0, 4)]);
     this.#hash.update(data);
+    const end = this.#size + data.length;
+    const blocks = wholeBlocks(end) - Math.max(this.#taken, this.#size - (this.#size % BLOCK));
+    this.#taken = wholeBlocks(end);
+    this.#take(blocks);
     storing(data.length, () => writeAll(this.#fd, data, this.#size));
-    this.#size += data.length;
+    this.#size = end;
   }
 
   skip(length: number): void {
@@ -194,6 +206,13 @@ class FileWriter implements ContentWriter {
     this.#open = false;
     closeSync(this.#fd);
   }
+}
+
+/** What a file system gives at least. */
+const BLOCK = 4096;
+
+function wholeBlocks(bytes: number): number {
+  return Math.ceil(bytes / BLOCK) * BLOCK;
 }
 
 function writeFile(path: string, data: Buffer): void {

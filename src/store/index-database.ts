@@ -1,5 +1,6 @@
 import type { Level } from 'level';
 import { UfsError } from '../errors.ts';
+import type { ContentSize } from './content-size.ts';
 import type { ObjectKey } from '../tree/entry.ts';
 import { objectKey } from './directory-object.ts';
 
@@ -7,6 +8,8 @@ import { objectKey } from './directory-object.ts';
  * The index: a LevelDB that answers fast what the layers' own files say. Keys are text, values bytes:
  *
  *     uuid              the store's
+ *     last-number       the greatest a layer or container ever had
+ *     content-size      what the files of all content take, JSON
  *     layer/<number>    id and root object: this layer's objects are counted in here
  *     object/<sha256>   u32 in how many layers' `objects` it stands, then its bytes
  *     content/<sha256>  the number of a layer that has this content
@@ -14,6 +17,8 @@ import { objectKey } from './directory-object.ts';
  * LevelDB isn't trusted: it opens without a word after losing batches, so whoever opens it compares the layers with their manifests.
  */
 const UUID_KEY = 'uuid';
+const LAST_NUMBER_KEY = 'last-number';
+const CONTENT_SIZE_KEY = 'content-size';
 const COUNT_SIZE = 4;
 
 type Database = Level<string, Buffer>;
@@ -77,6 +82,17 @@ export class IndexDatabase {
     return value === undefined ? undefined : Number(value.toString());
   }
 
+  /** 0 where none was noted yet. */
+  lastNumber(): number {
+    return Number(this.#get(LAST_NUMBER_KEY)?.toString() ?? 0);
+  }
+
+  /** undefined where it has to be counted. */
+  contentSize(): ContentSize | undefined {
+    const value = this.#get(CONTENT_SIZE_KEY)?.toString();
+    return value === undefined ? undefined : (JSON.parse(value) as ContentSize);
+  }
+
   /** What `putLayer` noted of each layer, by number. */
   async layers(): Promise<Map<number, string>> {
     const layers = new Map<number, string>();
@@ -121,6 +137,14 @@ export function putLayer(number: number, note: string): IndexOperation {
 
 export function deleteLayer(number: number): IndexOperation {
   return { type: 'del', key: `layer/${number}` };
+}
+
+export function putLastNumber(number: number): IndexOperation {
+  return { type: 'put', key: LAST_NUMBER_KEY, value: Buffer.from(String(number)) };
+}
+
+export function putContentSize(size: ContentSize): IndexOperation {
+  return { type: 'put', key: CONTENT_SIZE_KEY, value: Buffer.from(JSON.stringify(size)) };
 }
 
 export function putContent(digest: string, layer: number): IndexOperation {

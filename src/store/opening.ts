@@ -5,17 +5,20 @@ import { hasCode } from '../../fs/errno.ts';
 import { flock, LOCK_EX, LOCK_NB } from '../../fs/host/file.ts';
 import { UfsError } from '../errors.ts';
 import { contentFiles } from './content-files.ts';
+import { countContent, NO_CONTENT } from './content-size.ts';
 import { FILE_MODE, makeDirectory, replaceFile, syncDirectory, writeNewFile } from './durable.ts';
 import { ImageTable } from './image-table.ts';
-import { damaged, IndexDatabase, putContent, putLayer, putObject, type IndexOperation } from './index-database.ts';
+import { damaged, IndexDatabase, putContent, putContentSize, putLastNumber, putLayer, putObject, type IndexOperation } from './index-database.ts';
 import { LayerTable } from './layer-table.ts';
 import { FORMAT_VERSION, readManifest } from './manifest.ts';
 import { ObjectReader } from './object-reader.ts';
 import { readObjects } from './objects-file.ts';
 import { manifestPath, objectsPath, StorePaths } from './paths.ts';
+import { Pool } from './pool.ts';
 import type { Manifest } from './records.ts';
 import { forgetting, numbersIn, rootObject } from './removal.ts';
 import { serializer, type StoreState } from './state.ts';
+import { settlePool } from './store-pool.ts';
 
 export interface StoreOptions {
   /** Make the store where there is none. */
@@ -88,7 +91,7 @@ function makeWithParents(path: string): void {
 }
 
 /** What a store whose making was interrupted may hold. */
-const UNFINISHED = ['lock', 'layers', 'images', 'index', 'staging', 'trash', 'empty', 'store.json.new', 'lost+found'];
+const UNFINISHED = ['lock', 'layers', 'images', 'index', 'staging', 'trash', 'empty', 'pool', 'store.json.new', 'lost+found'];
 
 /** Refuses a directory that is no store and can't become one. */
 function checkStoreFile(paths: StorePaths, create: boolean): void {
@@ -150,8 +153,11 @@ async function createIndex(paths: StorePaths, uuid: string): Promise<IndexDataba
 }
 
 async function newIndex(paths: StorePaths, uuid: string): Promise<IndexDatabase> {
+  const lastNumber = await lastNumberIn(paths, uuid);
   if (existsSync(paths.index)) renameSync(paths.index, paths.trashed(`index-${randomUUID()}`));
-  return await createIndex(paths, uuid);
+  const index = await createIndex(paths, uuid);
+  await index.write([putLastNumber(lastNumber)]);
+  return index;
 }
 
 /** What was being made when the last process ended goes to the trash. */
@@ -161,6 +167,20 @@ function sweep(paths: StorePaths, log: (message: string) => void): void {
   for (const name of readdirSync(paths.staging)) {
     log(`Swept ${name}, which was left in staging`);
     renameSync(`${paths.staging}/${name}`, paths.trashed(`${name}-${randomUUID()}`));
+  }
+}
+
+/** What the index that is thrown away knows better than anything else, where it can still be read. */
+async function lastNumberIn(paths: StorePaths, uuid: string): Promise<number> {
+  try {
+    const index = await IndexDatabase.open(paths.index, uuid);
+    try {
+      return index.lastNumber();
+    } finally {
+      await index.close();
+    }
+  } catch {
+    return 0;
   }
 }
 
@@ -174,30 +194,45 @@ async function load(paths: StorePaths, uuid: string, index: IndexDatabase, optio
       options.log(`${(error as Error).message}; the layer is left out`);
     }
   }
+  const lastNumber = [...numbers, ...numbersIn(paths.trash), ...(await index.layers()).keys()].reduce((a, b) => Math.max(a, b), index.lastNumber());
   const state: StoreState = {
-    paths, uuid, index, table,
+    paths, uuid, index, table, lastNumber,
+    contentSize: index.contentSize() ?? NO_CONTENT,
+    pool: new Pool(paths.root, paths.pool),
     reader: new ObjectReader((key) => index.object(key)),
     images: new ImageTable(paths, options.log),
     uses: new Map(),
-    nextNumber: 1 + [...numbers, ...numbersIn(paths.trash), ...(await index.layers()).keys()].reduce((a, b) => Math.max(a, b), 0),
+    nextNumber: 1 + lastNumber,
     log: options.log,
     step: options.step ?? (() => undefined),
     serially: serializer(),
   };
-  await reconcile(state, new Set(numbers));
-  return state;
+  try {
+    const changed = await reconcile(state, new Set(numbers));
+    if (changed || index.contentSize() === undefined) {
+      state.contentSize = countContent(paths, table.layers());
+      await index.write([putContentSize(state.contentSize)]);
+    }
+    await settlePool(state);
+    return state;
+  } catch (error) {
+    state.pool.close();
+    throw error;
+  }
 }
 
-/** Makes the index say what the layers' own files say: the files are the truth. `present` are the layers' directories, readable or not. */
-async function reconcile(state: StoreState, present: ReadonlySet<number>): Promise<void> {
+/** Makes the index say what the layers' own files say: the files are the truth. `present` are the layers' directories, readable or not. True where anything had to be changed. */
+async function reconcile(state: StoreState, present: ReadonlySet<number>): Promise<boolean> {
   const known = await state.index.layers();
   const gone = [...known.keys()].filter((number) => !present.has(number));
-  if (gone.length > 0) {
+  let changed = gone.length > 0;
+  if (changed) {
     state.log(`The index knew ${gone.length} layers that are not there; they are dropped from it`);
     await state.index.write(forgetting(state, gone).operations);
   }
   for (const manifest of state.table.all()) {
     if (known.get(manifest.number) === layerNote(manifest)) continue;
+    changed = true;
     try {
       await state.index.write(remembering(state, manifest));
       state.log(`The index had lost ${manifest.kind} ${manifest.id}; it is in it again`);
@@ -205,6 +240,7 @@ async function reconcile(state: StoreState, present: ReadonlySet<number>): Promi
       state.log(`The index has lost ${manifest.kind} ${manifest.id}, and it can't be mended: ${(error as Error).message}`);
     }
   }
+  return changed;
 }
 
 /** What the index notes of a layer. */

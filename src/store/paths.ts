@@ -13,6 +13,8 @@ export class StorePaths {
   readonly trash: string;
   /** An empty file, which every file of size 0 is opened as. */
   readonly empty: string;
+  /** Its limit, and what takes how much of it: see pool-file.ts. */
+  readonly pool: string;
   /** Which stores are consulted after this one. */
   readonly additionalStores: string;
 
@@ -27,6 +29,7 @@ export class StorePaths {
     this.staging = join(root, 'staging');
     this.trash = join(root, 'trash');
     this.empty = join(root, 'empty');
+    this.pool = join(root, 'pool');
     this.additionalStores = join(root, 'additional-stores.json');
   }
 
@@ -49,6 +52,11 @@ export class StorePaths {
 
 export function manifestPath(directory: string): string {
   return join(directory, 'manifest.json');
+}
+
+/** A container's upper directory. */
+export function upperPath(directory: string): string {
+  return join(directory, 'diff');
 }
 
 export function recipePath(directory: string): string {

@@ -1,9 +1,9 @@
 import { existsSync, readdirSync, renameSync } from 'node:fs';
 import { UfsError } from '../errors.ts';
 import { decodeEntry } from './directory-object.ts';
-import { contentFiles, contentLinks } from './content-files.ts';
+import { contentFiles, type ContentLinks, contentLinks } from './content-files.ts';
 import { syncDirectory } from './durable.ts';
-import { deleteContent, deleteLayer, deleteObject, putContent, putObject, type IndexOperation } from './index-database.ts';
+import { deleteContent, deleteLayer, deleteObject, putContent, putContentSize, putObject, type IndexOperation } from './index-database.ts';
 import { shortId, type LayerId } from './layer-id.ts';
 import { readObjects } from './objects-file.ts';
 import { objectsPath } from './paths.ts';
@@ -68,32 +68,39 @@ export async function discard(state: StoreState, manifests: readonly Manifest[])
   }
   syncDirectory(state.paths.layers);
   state.step('remove-batch');
-  const { operations, bytes } = forgetting(state, manifests.map(({ number }) => number));
-  await state.index.write(operations);
+  const { operations, bytes, allocated } = forgetting(state, manifests.map(({ number }) => number));
+  const contentSize = { bytes: state.contentSize.bytes - bytes, allocated: state.contentSize.allocated - allocated };
+  await state.index.write([...operations, putContentSize(contentSize)]);
+  state.contentSize = contentSize;
+  for (const { number } of manifests) state.pool.drop(number);
+  state.pool.setContent(contentSize.allocated);
   return bytes;
 }
 
 /** The batch that takes removed layers, whose directories are in the trash, out of the index. */
-export function forgetting(state: StoreState, numbers: readonly number[]): { operations: IndexOperation[]; bytes: number } {
+export function forgetting(state: StoreState, numbers: readonly number[]): { operations: IndexOperation[]; bytes: number; allocated: number } {
   const operations: IndexOperation[] = numbers.map(deleteLayer);
   const counts = new Map<ObjectKey, number>();
-  const orphans = new Map<string, number>();
-  const inodes = new Map<string, { left: number; size: number }>();
+  const orphans = new Map<string, ContentLinks>();
+  const copies = new Map<string, ContentLinks>();
   for (const number of numbers) {
     const directory = state.paths.trashed(number);
     for (const key of storedObjects(state, directory)) counts.set(key, (counts.get(key) ?? 0) + 1);
     for (const { digest, path } of contentFiles(directory)) {
-      const { links, size, inode } = contentLinks(path);
-      inodes.set(inode, { left: (inodes.get(inode)?.left ?? links) - 1, size });
-      if (numbers.includes(state.index.contentLayer(digest) ?? -1)) orphans.set(digest, links);
+      const file = contentLinks(path);
+      const other = state.index.contentLayer(digest);
+      const isOrphan = other !== undefined && numbers.includes(other) && (orphans.get(digest)?.inode ?? file.inode) === file.inode;
+      if (isOrphan) orphans.set(digest, file);
+      // Content that was stored twice, as two layers with it were made at the same time.
+      else if (file.links === 1) copies.set(file.inode, file);
     }
   }
   for (const [key, count] of counts) {
     operations.push(recount(state, key, state.index.objectCount(key) - count));
   }
   operations.push(...rehome(state, orphans));
-  const bytes = [...inodes.values()].reduce((sum, { left, size }) => (left === 0 ? sum + size : sum), 0);
-  return { operations, bytes };
+  const freed = [...orphans.values(), ...copies.values()];
+  return { operations, bytes: freed.reduce((sum, { size }) => sum + size, 0), allocated: freed.reduce((sum, { allocated }) => sum + allocated, 0) };
 }
 
 function recount(state: StoreState, key: ObjectKey, count: number): IndexOperation {
@@ -107,9 +114,9 @@ function recount(state: StoreState, key: ObjectKey, count: number): IndexOperati
   }
 }
 
-/** Content whose layer goes is looked for in the layers that stay: where it has other links it must be in one of them. */
-function* rehome(state: StoreState, orphans: Map<string, number>): Generator<IndexOperation> {
-  const linked = new Set([...orphans].filter(([, links]) => links > 1).map(([digest]) => digest));
+/** Content whose layer goes is looked for in the layers that stay: where it has other links it must be in one of them. `orphans` has what is in none afterwards. */
+function* rehome(state: StoreState, orphans: Map<string, ContentLinks>): Generator<IndexOperation> {
+  const linked = new Set([...orphans].filter(([, { links }]) => links > 1).map(([digest]) => digest));
   if (linked.size > 0) {
     for (const { number } of state.table.layers()) {
       for (const { digest } of contentFiles(state.paths.layer(number))) {

@@ -12,6 +12,7 @@ import { encodeManifest } from './manifest.ts';
 import { manifestPath } from './paths.ts';
 import type { ContainerRecord } from './records.ts';
 import { treeOf, type StoreState } from './state.ts';
+import { countUpper } from './store-pool.ts';
 import { parentLayer } from './transaction.ts';
 
 /**
@@ -41,6 +42,7 @@ export async function replaceContainer(state: StoreState, id: string, { parent, 
     } finally {
       renameSync(staged, state.paths.trashed(`replaced-${record.number}-${state.nextNumber++}`));
     }
+    await countUpper(state, replaced);
   });
 }
 

@@ -1,11 +1,13 @@
 import { decodeEntry } from './directory-object.ts';
 import type { Tree } from '../tree/entry.ts';
+import type { ContentSize } from './content-size.ts';
 import type { ImageTable } from './image-table.ts';
 import type { IndexDatabase } from './index-database.ts';
 import type { LayerId } from './layer-id.ts';
 import type { LayerTable } from './layer-table.ts';
 import type { ObjectReader } from './object-reader.ts';
 import type { StorePaths } from './paths.ts';
+import type { Pool } from './pool.ts';
 import type { LayerRecord } from './records.ts';
 
 /** Everything an open store is. The procedures of this folder work on it; `Store` is its face. */
@@ -16,6 +18,11 @@ export interface StoreState {
   readonly reader: ObjectReader;
   readonly table: LayerTable;
   readonly images: ImageTable;
+  readonly pool: Pool;
+  /** What the content of all layers takes; changed with these, in one batch of the index. */
+  contentSize: ContentSize;
+  /** The greatest number a layer or container of the store ever had. */
+  lastNumber: number;
   /** Why layers are kept that nothing on disk refers to. */
   readonly uses: Map<LayerId, Map<symbol, string>>;
   /** The number of the next layer or container. */

@@ -5,20 +5,25 @@ import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
 import { type AdditionalStore, AdditionalStores } from './additional-stores.ts';
 import { borrowLayers, followStores } from './borrow.ts';
 import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
-import { beginFilling, belowContainer, createContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { beginFilling, belowContainer, createContainer, isFilling, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
 import { ConsultedImages } from './consulted-images.ts';
 import { LayerContent } from './content.ts';
+import { takenByContent } from './content-size.ts';
 import { checkImageLayers, type NewImage } from './image-table.ts';
 import { IndexedLayer } from './indexed-layer.ts';
 import { shortId, type LayerId } from './layer-id.ts';
 import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
+import type { Pool, PoolFigures } from './pool.ts';
 import type { ContainerRecord, ImageRecord, LayerRecord } from './records.ts';
 import { collectGarbage, numbersIn, removeLayer, type GcResult } from './removal.ts';
 import { replaceContainer } from './replace-container.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
+import { countUpper, resizePool } from './store-pool.ts';
 import { LayerTransaction, parentLayer } from './transaction.ts';
+import type { TakenSpace } from './taken-space.ts';
 import { emptyDirectory } from './trash.ts';
+import type { RoomOfUpper } from './upper-room.ts';
 
 export interface StoreStatus {
   root: string;
@@ -28,11 +33,14 @@ export interface StoreStatus {
   containers: number;
   /** Bytes of file data of all layers, what they share counted once. */
   contentBytes: number;
+  /** Bytes of file data the layers bring, what they share each time. */
+  layerBytes: number;
   indexBytes: number;
   /** Removed layers and containers that are still being deleted. */
   removed: number;
-  /** The number of the last layer or container that was begun: it only grows. */
+  /** The greatest number a layer or container ever had: it only grows. */
   lastNumber: number;
+  pool: PoolFigures;
 }
 
 /**
@@ -64,6 +72,7 @@ export class Store {
       return new Store(state, additional, unlock);
     } catch (error) {
       await state.index.close();
+      state.pool.close();
       unlock();
       throw error;
     }
@@ -234,6 +243,11 @@ export class Store {
     beginFilling(this.#state, container);
   }
 
+  /** Whether filling it was begun, and didn't end (yet). */
+  isFilling(container: Container): boolean {
+    return isFilling(this.#state, container);
+  }
+
   /** Notes that a layer was made of a container, which isn't to be written to any more. */
   async sealContainer(id: string, layer: LayerId, how: { mounted: boolean }): Promise<Container> {
     await sealContainer(this.#state, id, layer, how);
@@ -308,15 +322,47 @@ export class Store {
     await this.#emptying;
   }
 
+  /** Its space. */
+  get pool(): Pool {
+    return this.#state.pool;
+  }
+
+  /** Sets the limit of what layers and containers take in all, or takes it away. UFS_POOL_TOO_SMALL. */
+  async resizePool(limit: number | undefined): Promise<void> {
+    await resizePool(this.#state, limit);
+  }
+
+  /** For the mount of a container: its part of the pool, where that has a limit. */
+  roomOf({ number }: Container): RoomOfUpper | undefined {
+    return this.pool.limit === undefined ? undefined : { file: this.#state.paths.pool, owner: number };
+  }
+
+  /** What the content of a layer is on disk: also what it shares with others. */
+  takenByContent(number: number): Omit<TakenSpace, 'inodes'> {
+    return takenByContent(this.#state.paths.layer(number));
+  }
+
+  /** Counts anew what a container takes, after a mount of it that didn't (there was no limit then). */
+  async countContainer(id: string): Promise<void> {
+    const record = this.#state.table.container(id);
+    if (record !== undefined) await countUpper(this.#state, record);
+  }
+
+  /** As `emptyTrash`, by and by: nobody waits for it, and where it fails the log says so. */
+  startEmptyingTrash(): void {
+    void this.emptyTrash().catch((error: unknown) => this.#state.log(`Cannot delete all that was removed: ${(error as Error).message}; it is tried again with the next removal`));
+  }
+
   async status(): Promise<StoreStatus> {
-    const { table, images, paths, uuid } = this.#state;
+    const { table, images, paths, uuid, pool, contentSize, lastNumber } = this.#state;
     const layers = table.layers();
     return {
       root: paths.root, uuid, layers: layers.length, images: images.all().length, containers: table.containers().length,
-      contentBytes: layers.reduce((sum, { ownBytes }) => sum + ownBytes, 0),
+      contentBytes: contentSize.bytes,
+      layerBytes: layers.reduce((sum, { size, borrowed }) => (borrowed === undefined ? sum + size : sum), 0),
       indexBytes: directorySize(paths.index),
       removed: numbersIn(paths.trash).length,
-      lastNumber: this.#state.nextNumber - 1,
+      lastNumber, pool: pool.figures(),
     };
   }
 
@@ -331,6 +377,7 @@ export class Store {
     this.#closed = true;
     await this.#emptying;
     await this.#state.serially(async () => await this.#state.index.close());
+    this.#state.pool.close();
     this.#unlock();
   }
 }

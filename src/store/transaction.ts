@@ -3,14 +3,16 @@ import { UfsError } from '../errors.ts';
 import type { Change } from '../tree/change.ts';
 import type { ContentSink, Tree, TreeReader } from '../tree/entry.ts';
 import { LayerSink } from './content.ts';
+import { type ContentSize, NO_CONTENT, sizeOfFiles } from './content-size.ts';
 import { encodeEntry } from './directory-object.ts';
 import { FILE_MODE, makeDirectory, syncDirectory, syncTree, writeNewFile } from './durable.ts';
-import { putContent, putLayer, putObject } from './index-database.ts';
+import { type IndexOperation, putContent, putContentSize, putLastNumber, putLayer, putObject } from './index-database.ts';
 import { chainId, shortId, type LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
 import { writeObjects } from './objects-file.ts';
 import { layerNote } from './opening.ts';
-import { manifestPath, objectsPath, recipePath } from './paths.ts';
+import { contentPath, manifestPath, objectsPath, recipePath } from './paths.ts';
+import type { GrowingLayer } from './pool.ts';
 import type { Labels, LayerRecord, Manifest } from './records.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
 import { buildTree } from './tree-builder.ts';
@@ -38,6 +40,7 @@ export class LayerTransaction {
   readonly #state: StoreState;
   readonly #directory: string;
   readonly #sink: LayerSink;
+  readonly #space: GrowingLayer;
   readonly #release: () => void;
   #ended = false;
 
@@ -50,12 +53,14 @@ export class LayerTransaction {
     this.#directory = state.paths.staged(this.number);
     this.recipePath = recipePath(this.#directory);
     makeDirectory(this.#directory);
+    this.#space = state.pool.growing(this.number);
     this.#sink = new LayerSink({
       directory: this.#directory,
       find: (digest) => {
         const layer = state.index.contentLayer(digest);
         return layer === undefined ? undefined : state.paths.layer(layer);
       },
+      take: (bytes) => this.#space.take(bytes),
       isOwn: (number) => number === this.number || !isBorrowed(state.table.byNumber(number)),
       layerDirectory: (number) => (number === this.number ? this.#directory : state.paths.layer(number)),
     });
@@ -83,6 +88,7 @@ export class LayerTransaction {
     if (this.#ended) return;
     this.#ended = true;
     this.#release();
+    this.#space.end();
     if (existsSync(this.#directory)) renameSync(this.#directory, this.#state.paths.trashed(this.number));
   }
 
@@ -97,35 +103,47 @@ export class LayerTransaction {
     chmodSync(this.recipePath, FILE_MODE);
     state.step('commit-objects');
     writeObjects(objectsPath(this.#directory), built.objects);
-    await publish(state, this.#directory, record, [
+    const operations = [
       ...[...built.objects].map(([key, bytes]) => putObject(key, bytes, state.index.objectCount(key) + 1)),
       ...[...this.#sink.own].map((digest) => putContent(digest, this.number)),
-    ]);
+    ];
+    await publish(state, this.#directory, record, operations, { content: () => sizeOfFiles([...this.#sink.own].map((digest) => contentPath(this.#directory, digest))) });
     return record;
   }
 }
 
+export interface Publishing {
+  sync?: (staged: string) => void;
+  content?: () => ContentSize;
+}
+
 /**
  * Makes a staged directory a layer or container of the store. Everything in it is on disk (by `sync`) before it gets its place, and it has its place before the
- * index says so: after a power cut the index lacks it at worst, and is mended from its files.
+ * index says so: after a power cut the index lacks it at worst, and is mended from its files. `content`: what its own content takes, once it is on disk.
  */
-export async function publish(state: StoreState, staged: string, manifest: Manifest, operations: Parameters<StoreState['index']['write']>[0], sync: (staged: string) => void = syncTree): Promise<void> {
+export async function publish(state: StoreState, staged: string, manifest: Manifest, operations: IndexOperation[], { sync = syncTree, content = () => NO_CONTENT }: Publishing = {}): Promise<void> {
   state.step('commit-manifest');
   writeNewFile(manifestPath(staged), encodeManifest(manifest), { sync: false });
   state.step('commit-sync');
   sync(staged);
+  const { bytes, allocated } = content();
+  const contentSize = { bytes: state.contentSize.bytes + bytes, allocated: state.contentSize.allocated + allocated };
+  const lastNumber = Math.max(state.lastNumber, manifest.number);
   state.step('commit-rename');
   const place = state.paths.layer(manifest.number);
   renameSync(staged, place);
   try {
     syncDirectory(state.paths.layers);
     state.step('commit-batch');
-    await state.index.write([putLayer(manifest.number, layerNote(manifest)), ...operations]);
+    await state.index.write([putLayer(manifest.number, layerNote(manifest)), putContentSize(contentSize), putLastNumber(lastNumber), ...operations]);
   } catch (error) {
     renameSync(place, state.paths.trashed(manifest.number));
     throw error;
   }
   state.table.add(manifest);
+  state.contentSize = contentSize;
+  state.lastNumber = lastNumber;
+  state.pool.setContent(contentSize.allocated);
   state.step('committed');
 }
 

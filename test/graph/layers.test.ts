@@ -208,9 +208,9 @@ describe('layers of an engine', { skip: needsRootAndFuse || needsProgram('setcap
     for (const [id, parent] of [['a', 'base'], ['b', 'a'], ['c', 'b']] as const) await layers.create(id, { kind: 'container', parent });
     assert.deepEqual(layers.list(), ['c', 'b', 'a', 'base']);
     const directory = await layers.get('c');
-    const { UpperDir, ...told } = layers.metadata('c');
+    const { UpperDir, ...told } = await layers.metadata('c');
     assert.deepEqual([told['LowerDir'], told['MergedDir']], ['b:a:base', directory]);
-    assert.throws(() => layers.metadata('missing'), { code: 'UFS_LAYER_NOT_FOUND' });
+    await assert.rejects(layers.metadata('missing'), { code: 'UFS_LAYER_NOT_FOUND' });
     fs.writeFileSync(`${directory}/file`, 'x');
     const deleteFiles = await layers.deferredRemove('c');
     assert.deepEqual([layers.has('c'), fs.existsSync(UpperDir as string), fs.existsSync(`${directory}/file`)], [false, false, false]);

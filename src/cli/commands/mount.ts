@@ -9,7 +9,7 @@ import { findMounts } from '../../../fs/transport/mounts.ts';
 import { type Transport, TRANSPORTS } from '../../../fs/transport/transport.ts';
 import { connectToServer } from '../../control/client.ts';
 import { UfsError } from '../../errors.ts';
-import { belongsToEngine } from '../../graph/layers.ts';
+import { belongsToEngine } from '../../graph/layer-labels.ts';
 import { findSubject, topLayer, upperOf, withSubject } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
@@ -104,12 +104,13 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const top = topLayer(subject);
   const below = container === undefined ? { layer: top, containers: [] } : store.below(container);
   const bottom = container?.sealed ?? below.layer;
+  const room = container && store.roomOf(container);
   const spec: MountSpec = {
     target, passthrough: flags.passthrough, transport: flags.transport,
     mount: { source: container?.id ?? top ?? 'ufs', ...(flags.readOnly === true ? { readonly: true } : {}), ...(flags.allowOther === true ? { allowOther: true } : {}) },
     lower: bottom === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: bottom },
     between: below.containers.map(upperOf),
-    ...(container === undefined ? {} : { upper: { ...upperOf(container), metacopy: true } }),
+    ...(container === undefined ? {} : { upper: { ...upperOf(container), metacopy: true, ...(room === undefined ? {} : { room }) } }),
   };
   if (container !== undefined) refuseMounted(context, container);
   const release = await store.borrow(bottom, `the mount on ${directory}`);
@@ -125,6 +126,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const finished = mounted.ended.then(async () => {
     release();
     if (made && flags.rm === true) await store.removeContainer(container.id);
+    else if (container !== undefined && room === undefined) await store.countContainer(container.id);
   });
   if (container !== undefined) await io.out(`${container.id}\n`);
   if (flags.detach === true) {

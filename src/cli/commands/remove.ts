@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { shortImageName } from '../../archive/image-name.ts';
 import { UfsError } from '../../errors.ts';
-import { belongsToEngine } from '../../graph/layers.ts';
+import { belongsToEngine } from '../../graph/layer-labels.ts';
 import { findSubject, nameAskedFor } from '../../graph/trees.ts';
 import type { Context } from '../context.ts';
 import { mountedAt } from '../mounted.ts';
