@@ -17,6 +17,8 @@ export interface StoreDriverOptions {
   client: MountClient;
   /** Where mounts are made: not below dockerd's data root, which hides and detaches what is mounted there. */
   mountDirectory: string;
+  /** For what Docker doesn't say. */
+  options?: DriverOptions;
   log: (message: string) => void;
 }
 
@@ -27,10 +29,13 @@ export class StoreDriver implements GraphDriver {
   readonly #layers: GraphLayers;
   readonly #stateFile: string;
   #told: InitOptions | undefined;
-  #options: DriverOptions = { storage: {} };
+  readonly #defaults: DriverOptions;
+  #options: DriverOptions;
 
-  constructor({ store, client, mountDirectory, log }: StoreDriverOptions) {
+  constructor({ store, client, mountDirectory, options = { storage: {} }, log }: StoreDriverOptions) {
     this.#store = store;
+    this.#defaults = options;
+    this.#options = this.#choose([]);
     this.#mounts = new CountedMounts({ directory: mountDirectory, client, log });
     this.#layers = new GraphLayers({ store, mounts: this.#mounts, engine: 'docker' });
     this.#stateFile = join(store.root, 'docker.json');
@@ -50,10 +55,17 @@ export class StoreDriver implements GraphDriver {
 
   #remember(options: InitOptions): void {
     this.#told = options;
-    this.#options = parseDriverOptions(options.options);
-    this.#store.pool.keepFree = this.#options.minFreeSpace ?? { bytes: 0, part: 0 };
+    this.#options = this.#choose(options.options);
     const ranges = (maps: InitOptions['uidMaps']): IdRange[] => maps.map(({ containerId, hostId, size }) => ({ inside: containerId, outside: hostId, size }));
     this.#layers.idMaps = options.uidMaps.length + options.gidMaps.length === 0 ? undefined : { uid: ranges(options.uidMaps), gid: ranges(options.gidMaps) };
+  }
+
+  /** What Docker says, and what it doesn't from what this process was told; the store keeps what concerns all of it. */
+  #choose(said: readonly string[]): DriverOptions {
+    const { storage, ...others } = parseDriverOptions(said);
+    const options = { ...this.#defaults, ...others, storage: { ...this.#defaults.storage, ...storage } };
+    this.#store.pool.keepFree = options.minFreeSpace ?? { bytes: 0, part: 0 };
+    return options;
   }
 
   capabilities(): { reproducesExactDiffs: boolean } {
