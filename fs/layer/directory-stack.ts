@@ -36,7 +36,7 @@ export interface StackNode {
 export interface DirectoryStackOptions {
   /** Directories below all others of which nothing is shown but the data of metadata-only copies that say where in them it is. */
   data?: readonly Name[];
-  /** Names kept of directories read; 200,000 unless told. */
+  /** Names kept of directories read; 200,000 unless told. With 0 each is read anew: who changes a layer meanwhile is seen. */
   cachedNames?: number;
   /** Descriptors kept open besides one a layer; 128 unless told. */
   cachedDescriptors?: number;

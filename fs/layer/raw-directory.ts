@@ -30,7 +30,7 @@ export interface RawDirectory {
   all(): { entries: ReadonlyMap<Name, RawEntry>; whiteouts: ReadonlySet<Name> | undefined };
 }
 
-/** Reads directories of layers and keeps what was read lately. INVARIANT: the kept ones hold at most `cachedNames` names, or are just one. */
+/** Reads directories of layers and keeps what was read lately. INVARIANT: the kept ones hold at most `cachedNames` names, or are just one; with 0 nothing is kept. */
 export class RawDirectories {
   readonly #descriptors: DirectoryDescriptors<Place>;
   readonly #overridden: readonly boolean[];
@@ -53,6 +53,7 @@ export class RawDirectories {
       return known;
     }
     const raw = this.#readAnew(place);
+    if (this.#limit === 0) return raw;
     this.#kept.set(place, raw);
     this.#names += raw.weight;
     while (this.#names > this.#limit && this.#kept.size > 1) {

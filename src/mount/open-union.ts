@@ -61,5 +61,9 @@ async function openLower(spec: MountSpec, store: boolean): Promise<Layer> {
     if (store) return await (await import('../store/indexed-layer.ts')).openIndexedLayer(layer);
     return (await import('../store/layer-from-files.ts')).openLayerFromFiles(layer);
   }
-  return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths, spec.lower.data === undefined ? {} : { data: spec.lower.data });
+  return spec.lower.paths.length === 0 ? new EmptyLayer() : new DirectoryStack(spec.lower.paths, {
+    ...(spec.lower.data === undefined ? {} : { data: spec.lower.data }),
+    // Who lets the kernel keep nothing wants to see what others do in the directories.
+    ...(spec.kernel?.timeout === 0 ? { cachedNames: 0 } : {}),
+  });
 }
