@@ -35,6 +35,8 @@ export function treeChanges<A, B>(before: Layer<A> | undefined, after: Layer<B>,
 export interface ChangesOptions {
   /** Whether a directory is changed where only its modification time is; true unless told. Docker doesn't tell people of those. */
   directoryTimes?: boolean;
+  /** Whether the root is changed where only its modification time is, or something below it; true unless told. */
+  rootTimes?: boolean;
   /** Whether a name is changed where only another name of its file is, or is new; true unless told. Docker tells people of the names that differ alone. */
   otherNames?: boolean;
   /** Whether a whole second is the same time as any fraction more; false unless told. Docker's archives have whole seconds. */
@@ -67,7 +69,14 @@ class Comparison<A, B> {
       if (isDirectory(pair.stat)) this.#compareChildren(pair, pending);
     }
     if (this.#options.otherNames !== false) this.#completeLinks();
-    return this.#changes.sort((a, b) => comparePaths(a.path, b.path));
+    this.#changes.sort((a, b) => comparePaths(a.path, b.path));
+    return this.#options.rootTimes === false && !this.#rootDiffers() ? this.#changes.filter(({ path }) => path !== '') : this.#changes;
+  }
+
+  #rootDiffers(): boolean {
+    const [before, after] = [this.#before, this.#after];
+    if (before === undefined) return true;
+    return differs({ layer: before, node: before.root, stat: before.stat(before.root) }, { layer: after, node: after.root, stat: after.stat(after.root) }, { directoryTimes: false });
   }
 
   #compare(pair: Pair<A, B>): void {

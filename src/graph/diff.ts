@@ -33,6 +33,8 @@ export interface ArchiveOptions {
   skipped?: (path: Name, reason: string) => void;
   /** Keep all xattrs, ACLs too; else those that belong to a file on any host. */
   allXattrs?: boolean;
+  /** Whether the root is in it where nothing but its time was changed; true unless told. */
+  rootTimes?: boolean;
 }
 
 /** A subject's changes as a layer archive; `whole` gives the whole tree instead. Modification times keep their nanoseconds. */
@@ -46,8 +48,8 @@ export async function* changesArchive(store: Store, subject: Subject, options: A
 }
 
 /** What leads from one tree to another (without one: all of it) as a layer archive; the trees stay the caller's. Two equal pairs give the same bytes. */
-export async function* archiveOf(before: Layer | undefined, after: Layer, { skipped, allXattrs = false }: ArchiveOptions = {}): AsyncGenerator<Buffer> {
-  yield* packLayer(packEntries(after, treeChanges(before, after)), { nanoseconds: true, allXattrs, ...(skipped === undefined ? {} : { skipped }) });
+export async function* archiveOf(before: Layer | undefined, after: Layer, { skipped, allXattrs = false, rootTimes = true }: ArchiveOptions = {}): AsyncGenerator<Buffer> {
+  yield* packLayer(packEntries(after, treeChanges(before, after, { rootTimes })), { nanoseconds: true, allXattrs, ...(skipped === undefined ? {} : { skipped }) });
 }
 
 function* packEntries(layer: Layer, changes: readonly TreeChange<unknown>[]): Generator<PackEntry> {

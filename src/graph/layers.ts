@@ -21,6 +21,9 @@ import type { CountedMounts } from './mounts.ts';
 import { layerWithOwners, type NewOwners } from './owners.ts';
 import { openWhole, upperOf } from './trees.ts';
 
+/** An engine's archives don't have the root for its time alone, which is when it was written to: so the same step of a build gives the same archive each time. */
+const ENGINES: ArchiveOptions = { rootTimes: false };
+
 /**
  * Layers as an engine knows them, each by an id the engine chose, on a layer of the same engine. All are containers of the store, whose ids begin with the
  * engine's name. One is filled by an archive, once, or written to through its mount; what it holds becomes a layer of the store when that is needed (`sealed`); that one may be shared with others
@@ -222,7 +225,7 @@ export class GraphLayers {
   }
 
   /** All of a layer as a layer of the store, above the one its parent is; the layer itself stays as it is. */
-  async #asLayer(id: string, options: ArchiveOptions = {}): Promise<{ layer: LayerRecord; below: LayerId | undefined }> {
+  async #asLayer(id: string, options = ENGINES): Promise<{ layer: LayerRecord; below: LayerId | undefined }> {
     const { sealed } = this.find(id);
     const parent = this.parentOf(id);
     const below = parent === undefined ? undefined : (await this.seal(parent)).id;
@@ -366,7 +369,7 @@ export class GraphLayers {
     }
   }
 
-  async *#packed(id: string, parent: string | undefined, options: ArchiveOptions = {}): AsyncGenerator<Buffer> {
+  async *#packed(id: string, parent: string | undefined, options = ENGINES): AsyncGenerator<Buffer> {
     const { before, after, close } = this.#trees(id, parent);
     try {
       yield* archiveOf(before, after, options);

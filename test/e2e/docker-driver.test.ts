@@ -75,15 +75,18 @@ describe('docker on ufs as its graph driver', { skip: needsDocker }, () => {
   });
 
   test('BuildKit builds the same tree, and what it built is saved and loaded', () => {
+    // On a bottom of its own: BuildKit's prune forgets a layer that is the same as one Docker has (on every driver), and it would be left in the end.
+    docker.now.bench.sh(`sed 's#^ADD#COPY copied /copied\\nADD#' context/Dockerfile >context/Dockerfile.kit; echo copied >context/copied`);
     docker.now.dockerd.buildKit = true;
     try {
-      docker.now.dockerd.docker('build', '-q', '--network', 'none', '-t', 'kit:1', 'context');
+      docker.now.dockerd.docker('build', '-q', '--network', 'none', '-t', 'kit:1', '-f', 'context/Dockerfile.kit', 'context');
     } finally {
       docker.now.dockerd.buildKit = false;
     }
     assert.equal(docker.now.dockerd.runImage('kit:1'), SAYS);
     docker.now.dockerd.export('kit:1', 'exported-kit');
     const [byStep, byKit] = ['exported', 'exported-kit'].map((path) => new Map([...exported(imageTree(docker.now.bench.path(path)))].map(([name, line]) => [name, line.replace(/ \d{10}/, '')]))) as [Map<string, string>, Map<string, string>];
+    assert.ok(byKit.delete('copied'));
     assert.deepEqual(treeDifferences(byStep, byKit), []);
     docker.now.dockerd.docker('save', '-o', 'kit.tar', 'kit:1');
     const { id } = docker.now.dockerd.image('kit:1');
