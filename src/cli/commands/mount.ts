@@ -22,6 +22,9 @@ import { mountedAt, mountOf } from '../mounted.ts';
 import { forEachSubject } from '../report.ts';
 import { newContainer } from './containers.ts';
 
+/** What mounts of ufs are in the kernel's list: this command's, and those of the mount program. */
+const OWN_TYPES = ['fuse.ufs', 'fuse.ufs-overlay'];
+
 interface MountFlags {
   option?: string[];
   name?: string;
@@ -175,7 +178,7 @@ async function unmountOne(context: Context, word: string, lazy: boolean): Promis
   }
   const target = mountPoint(context, word);
   const found = findMounts(nameFromText(target)).at(-1);
-  if (found?.type !== 'fuse.ufs') throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
+  if (found === undefined || !OWN_TYPES.includes(found.type)) throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
   unmount(nameFromText(target), { lazy });
 }
 
