@@ -147,4 +147,9 @@ describe('docker on ufs beside docker on overlay2', { skip: needsDocker }, () =>
       assert.equal(docker.now.dockerd.docker(...words), other.docker(...words));
     }
   });
+
+  test('when everything is removed nothing stays', async () => {
+    await other.stop();
+    await docker.now.checkNothingStays();
+  });
 });

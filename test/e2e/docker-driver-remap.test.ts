@@ -49,4 +49,10 @@ describe('docker with --userns-remap on ufs', { skip: needsDocker }, () => {
       assert.equal(docker.now.dockerd.runImage(`child:${kit}`, 'busybox', 'stat', '-c', '%u:%g', '/tmp/mine', '/keep/two'), '1000:0\n7:8\n');
     }
   });
+
+  test('when everything is removed nothing stays, of the daemon without it neither', async () => {
+    docker.now.clean();
+    await docker.now.restart('stop');
+    await docker.now.checkNothingStays();
+  });
 });

@@ -88,4 +88,6 @@ describe('docker on ufs, when one of them is started again', { skip: needsDocker
       assert.equal(docker.now.dockerd.runImage(IMAGE), SAYS);
     }
   });
+
+  test('when everything is removed nothing stays', async () => await docker.now.checkNothingStays());
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { mountsBelow, until } from '../helpers/cli.ts';
+import { until } from '../helpers/cli.ts';
 import { needsProgram } from '../helpers/needs.ts';
 import { treeDifferences } from '../helpers/tree.ts';
 import { Dockerd } from './dockerd.ts';
@@ -138,17 +138,5 @@ describe('docker on ufs as its graph driver', { skip: needsDocker }, () => {
     docker.now.dockerd.docker('rm', ...many);
   });
 
-  test('when everything is removed nothing is left: no layer, no mount', async () => {
-    const all = docker.now.dockerd.docker('ps', '-aq').trim();
-    if (all !== '') docker.now.dockerd.docker('rm', '-f', ...all.split('\n'));
-    docker.now.dockerd.docker('image', 'prune', '-af');
-    docker.now.dockerd.docker('builder', 'prune', '-af');
-    assert.deepEqual(mountsBelow(docker.now.driver.runDirectory), []);
-    assert.deepEqual(readdirSync(`${docker.now.driver.runDirectory}/docker`), []);
-    assert.equal(docker.now.bench.ufs('layers', '--json').trim(), '[]');
-    assert.equal(docker.now.bench.ufs('containers', '--json').trim(), '[]');
-    await docker.now.dockerd.stop();
-    await docker.now.driver.stop();
-    docker.now.bench.ufs('check');
-  });
+  test('when everything is removed nothing stays', async () => await docker.now.checkNothingStays());
 });

@@ -1,6 +1,7 @@
+import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { after, before } from 'node:test';
-import { Bench, until } from '../helpers/cli.ts';
+import { Bench, mountsBelow, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
 import { Dockerd, DOCKERD } from './dockerd.ts';
 import { writeContext } from './sample-image.ts';
@@ -54,7 +55,7 @@ export class ServedDriver {
 
   /** The processes that serve its mounts: one while there are any, or `ufs serve` runs. */
   mountServers(): number[] {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => commandLine(pid).includes(`${this.runDirectory}/mounts.sock`));
+    return processes((words) => words.includes(`${this.runDirectory}/mounts.sock`));
   }
 
   /** Ends it; the caller has seen to it that nothing is mounted any more, and then nothing of it stays. */
@@ -63,6 +64,11 @@ export class ServedDriver {
     if (existsSync(this.socket)) rmSync(this.socket);
     await until(() => this.mountServers().length === 0, 'the mount server ends with its last mount');
   }
+}
+
+/** Ids of those that run, by the words they were started with. */
+function processes(isIt: (words: string[]) => boolean): number[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => isIt(commandLine(pid)));
 }
 
 /** The words a process was started with; none where it is gone. */
@@ -121,5 +127,27 @@ export class DockerOnUfs {
   async restart(how: 'stop' | 'kill', options: { name?: string; flags?: string[] } = {}): Promise<void> {
     await this.dockerd[how]();
     this.dockerd = await Dockerd.start(this.bench, options.name ?? 'dockerd', { ...this.driver.daemon, flags: [...this.driver.daemon.flags, ...(options.flags ?? [])] });
+  }
+
+  /** Removes all that the daemon has. */
+  clean(): void {
+    const { dockerd } = this;
+    const containers = dockerd.docker('ps', '-aq').trim();
+    if (containers !== '') dockerd.docker('rm', '-f', ...containers.split('\n'));
+    dockerd.docker('image', 'prune', '-af');
+    dockerd.docker('builder', 'prune', '-af');
+  }
+
+  /** Removes all that the daemon has, and ends it: no layer, container, mount, mount point or process stays, and the store is sound. */
+  async checkNothingStays(): Promise<void> {
+    this.clean();
+    assert.deepEqual(mountsBelow(this.driver.runDirectory), []);
+    assert.deepEqual(readdirSync(`${this.driver.runDirectory}/docker`), []);
+    for (const kind of ['layers', 'containers', 'images']) assert.equal(this.bench.ufs(kind, '--json').trim(), '[]', kind);
+    await this.dockerd.stop();
+    await this.driver.stop();
+    await until(() => processes((words) => words.some((word) => word.includes(this.bench.directory))).length === 0, 'every process ends');
+    this.bench.ufs('check');
+    for (const directory of ['layers', 'staging', 'trash']) assert.deepEqual(readdirSync(`${this.bench.store}/${directory}`), [], directory);
   }
 }
