@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
+import { until } from '../helpers/cli.ts';
 import { SAYS } from './sample-image.ts';
 import { DockerOnUfs, IMAGE, needsDocker } from './served-driver.ts';
 
@@ -22,9 +23,10 @@ describe('docker with --userns-remap on ufs', { skip: needsDocker }, () => {
     assert.equal(docker.now.dockerd.runImage(IMAGE), SAYS);
   });
 
-  test('root of a container is another user outside; on disk its files are root\'s', () => {
-    const id = docker.now.dockerd.docker('run', '-d', '--network', 'none', IMAGE, 'sh', '-c', 'echo x >/made; echo y >/given; chown 1000:1001 /given; chmod 4755 /given; mkdir -m 2770 /dir; echo z >>/keep/lower; exec busybox sleep 600').trim();
+  test('root of a container is another user outside; on disk its files are root\'s', async () => {
+    const id = docker.now.dockerd.docker('run', '-d', '--network', 'none', IMAGE, 'sh', '-c', 'echo x >/made; echo y >/given; chown 1000:1001 /given; chmod 4755 /given; mkdir -m 2770 /dir; echo z >>/keep/lower; : >/tmp/ready; exec busybox sleep 600').trim();
     try {
+      await until(() => docker.now.dockerd.try('exec', id, 'cat', '/tmp/ready').code === 0, 'the container has made its files');
       assert.equal(docker.now.dockerd.docker('exec', id, 'busybox', 'stat', '-c', '%u:%g %a', '/made', '/given', '/dir', '/keep/lower', '/keep/two'), '0:0 644\n1000:1001 4755\n0:0 2770\n0:0 644\n5:6 644\n');
       const [uid, gid] = [firstSubordinate('/etc/subuid'), firstSubordinate('/etc/subgid')];
       const { MergedDir, UpperDir } = JSON.parse(docker.now.dockerd.docker('inspect', '--format', '{{json .GraphDriver.Data}}', id)) as { MergedDir: string; UpperDir: string };
