@@ -11,34 +11,18 @@ import { isDirectory } from '../../fs/stat.ts';
 const BATCH = 500;
 
 /**
- * Deletes everything in a directory; what can't be deleted stays, with what it is in, and the first reason is thrown when all else is gone. What is deep is moved up before it is entered, so neither the depth of a tree nor the length of its paths has a
- * limit; what has no permissions gets them first. Symlinks are removed, never followed.
+ * Deletes everything in a directory, one after another: an entry is there until nothing is left of it. What can't be deleted stays, and the first reason is thrown when all
+ * else is gone. What has no permissions gets them first. Symlinks are removed, never followed.
  */
 export async function emptyDirectory(path: string): Promise<void> {
   const top = openPath(nameFromText(path), O_RDONLY | O_DIRECTORY);
-  let moved = 0;
-  let removed = 0;
   const stuck = new Map<Name, unknown>();
-  const remove = async (name: Name): Promise<void> => {
-    if (!unlock(top, name)) return unlinkAt(top, name);
-    const directory = openAt(top, name, O_RDONLY | O_DIRECTORY);
-    try {
-      for (const child of listDirectory(directory)) {
-        if (++removed % BATCH === 0) await setImmediate();
-        if (unlock(directory, child.name)) moved = moveUp(directory, child.name, top, moved);
-        else unlinkAt(directory, child.name);
-      }
-    } finally {
-      close(directory);
-    }
-    rmdirAt(top, name);
-  };
   try {
     const left = (): Name[] => listDirectory(top).map(({ name }) => name).filter((name) => !stuck.has(name));
     for (let names = left(); names.length > 0; names = left()) {
       for (const name of names) {
         try {
-          await remove(name);
+          await remove(top, name);
         } catch (error) {
           stuck.set(name, error);
         }
@@ -48,6 +32,39 @@ export async function emptyDirectory(path: string): Promise<void> {
     close(top);
   }
   for (const error of stuck.values()) throw error;
+}
+
+/** What is deep is moved up before it is entered, so neither the depth of a tree nor the length of its paths has a limit. */
+async function remove(parent: number, name: Name): Promise<void> {
+  if (!unlock(parent, name)) return unlinkAt(parent, name);
+  const top = openAt(parent, name, O_RDONLY | O_DIRECTORY);
+  let moved = 0;
+  let removed = 0;
+  try {
+    for (let names = listDirectory(top); names.length > 0; names = listDirectory(top)) {
+      for (const { name: inner } of names) {
+        if (++removed % BATCH === 0) await setImmediate();
+        if (!unlock(top, inner)) {
+          unlinkAt(top, inner);
+          continue;
+        }
+        const directory = openAt(top, inner, O_RDONLY | O_DIRECTORY);
+        try {
+          for (const child of listDirectory(directory)) {
+            if (++removed % BATCH === 0) await setImmediate();
+            if (unlock(directory, child.name)) moved = moveUp(directory, child.name, top, moved);
+            else unlinkAt(directory, child.name);
+          }
+        } finally {
+          close(directory);
+        }
+        rmdirAt(top, inner);
+      }
+    }
+  } finally {
+    close(top);
+  }
+  rmdirAt(parent, name);
 }
 
 /** True for a directory, which one may then list, change and move: as its owner one can give oneself that. */
