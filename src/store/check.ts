@@ -6,6 +6,7 @@ import type { ContentSource, Entry, ObjectKey, Tree, TreeReader } from '../tree/
 import { borrowedFrom } from './borrow.ts';
 import { LayerContent, openContent } from './content.ts';
 import { contentFiles, contentLinks } from './content-files.ts';
+import { countContent } from './content-size.ts';
 import { decodeEntry, Directory, encodeEntry } from './directory-object.ts';
 import { replaceFile } from './durable.ts';
 import { putContent, putLayer, putObject, type IndexOperation } from './index-database.ts';
@@ -72,7 +73,10 @@ class Check {
       await this.#layer(record);
     }
     onProgress?.(layers.length, layers.length, '');
-    if (only === undefined) await this.#objectCounts();
+    if (only === undefined) {
+      await this.#objectCounts();
+      if (this.problems.length === 0) this.#contentSize();
+    }
     for (const image of images.all()) {
       const missing = image.layers.find((id) => table.layer(id) === undefined);
       if (missing !== undefined) this.#tell(`image ${image.names[0] ?? shortId(image.id)}`, `its layer ${shortId(missing)} is missing`);
@@ -153,6 +157,12 @@ class Check {
     if (lost === 0 && noted) return;
     if (this.#options.rebuild) await index.write(mending);
     this.#tell(record.id, noted ? `${lost} of its ${objects.size} objects are missing from the index or damaged there` : 'the index does not know it', this.#options.rebuild);
+  }
+
+  #contentSize(): void {
+    const { paths, table, contentSize: { bytes, allocated } } = this.#state;
+    const found = countContent(paths, table.layers());
+    if (found.bytes !== bytes || found.allocated !== allocated) this.#tell('store', `the content of its layers has ${found.bytes} bytes, ${found.allocated} on disk, not ${bytes} and ${allocated}`);
   }
 
   async #content(record: LayerRecord, objects: ReadonlyMap<ObjectKey, Buffer>): Promise<void> {

@@ -61,20 +61,32 @@ export async function collectGarbage(state: StoreState, keep: readonly LayerId[]
 export async function discard(state: StoreState, manifests: readonly Manifest[]): Promise<number> {
   if (manifests.length === 0) return 0;
   // Children first: at no moment does a layer lack one below it.
-  for (const manifest of [...manifests].sort((a, b) => b.number - a.number)) {
-    state.step('remove-rename');
-    renameSync(state.paths.layer(manifest.number), state.paths.trashed(manifest.number));
-    state.table.delete(manifest);
+  const gone: number[] = [];
+  try {
+    for (const manifest of [...manifests].sort((a, b) => b.number - a.number)) {
+      state.step('remove-rename');
+      renameSync(state.paths.layer(manifest.number), state.paths.trashed(manifest.number));
+      state.table.delete(manifest);
+      gone.push(manifest.number);
+    }
+  } catch (error) {
+    giveBack(state, gone);
+    throw error;
   }
   syncDirectory(state.paths.layers);
+  const { operations, bytes } = giveBack(state, gone);
   state.step('remove-batch');
-  const { operations, bytes, allocated } = forgetting(state, manifests.map(({ number }) => number));
-  const contentSize = { bytes: state.contentSize.bytes - bytes, allocated: state.contentSize.allocated - allocated };
-  await state.index.write([...operations, putContentSize(contentSize)]);
-  state.contentSize = contentSize;
-  for (const { number } of manifests) state.pool.drop(number);
-  state.pool.setContent(contentSize.allocated);
+  await state.index.write([...operations, putContentSize(state.contentSize)]);
   return bytes;
+}
+
+/** What is in the trash takes nothing any more, whether the index learns of that now or when the store is opened next. */
+function giveBack(state: StoreState, numbers: readonly number[]): { operations: IndexOperation[]; bytes: number } {
+  const { operations, bytes, allocated } = forgetting(state, numbers);
+  state.contentSize = { bytes: state.contentSize.bytes - bytes, allocated: state.contentSize.allocated - allocated };
+  for (const number of numbers) state.pool.drop(number);
+  state.pool.setContent(state.contentSize.allocated);
+  return { operations, bytes };
 }
 
 /** The batch that takes removed layers, whose directories are in the trash, out of the index. */
