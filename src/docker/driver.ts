@@ -7,6 +7,7 @@ import { GraphLayers } from '../graph/layers.ts';
 import { CountedMounts } from '../graph/mounts.ts';
 import type { MountClient } from '../mount/mount-client.ts';
 import type { ChangeKind, CreateOptions, GraphDriver, InitOptions } from '../plugin/graph-driver.ts';
+import { NEW_CONTAINER } from '../store/containers.ts';
 import { replaceFile } from '../store/durable.ts';
 import type { Store } from '../store/store.ts';
 import { type DriverOptions, parseDriverOptions, parseStorageOptions } from './options.ts';
@@ -83,7 +84,7 @@ export class StoreDriver implements GraphDriver {
 
   async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
     const { size = kind === 'container' ? this.#options.storage.size : undefined } = parseStorageOptions(storageOptions);
-    this.#store.pool.require(0, `create layer "${id}"`);
+    this.#store.pool.require(NEW_CONTAINER, `create layer "${id}"`);
     await this.#layers.create(id, { kind, parent, limit: size });
   }
 

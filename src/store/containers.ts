@@ -17,7 +17,7 @@ import { countUpper } from './store-pool.ts';
 import { parentLayer, publish } from './transaction.ts';
 
 /** Bytes a container takes at least. */
-const NEW_UPPER = 4096;
+export const NEW_CONTAINER = 4096;
 
 export interface NewContainer {
   /** Random where absent. */
@@ -56,7 +56,7 @@ export async function createContainer(state: StoreState, options: NewContainer):
     }
     const below = options.on === undefined ? undefined : state.table.findContainer(options.on);
     const parent = parentLayer(state, options.parent);
-    state.pool.require(NEW_UPPER, `create container "${name ?? id}"`);
+    state.pool.require(NEW_CONTAINER, `create container "${name ?? id}"`);
     const number = state.nextNumber++;
     const record: ContainerRecord = { kind: 'container', number, id, name, parent: parent?.id, ...(below === undefined ? {} : { on: below.id }), image, created: new Date().toISOString(), labels, ...(options.sealed === true ? { sealed: parent?.id } : {}) };
     const staged = state.paths.staged(number);
