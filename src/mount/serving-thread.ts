@@ -8,6 +8,7 @@ import type { UnionFs } from '../../fs/union/union-fs.ts';
 import { Garbage } from './garbage.ts';
 import { openUnion } from './open-union.ts';
 import type { MountSpec } from './spec.ts';
+import { isOnUnion } from './stacked.ts';
 
 /** What the thread that asks for mounts says, after which it writes to the eventfd `wakeFd`. */
 export type ToServing = { kind: 'serve'; id: number; fd: number; spec: MountSpec } | { kind: 'stop' };
@@ -52,7 +53,7 @@ async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): P
   served.add(union);
   const { writeback = spec.upper?.limit === undefined, acls = true, xattrs, timeout } = spec.kernel ?? {};
   server.add({
-    fd, fileSystem, wanted: wantedFor(spec.passthrough, { writeback, acls }),
+    fd, fileSystem, wanted: wantedFor(isOnUnion(spec) ? 'never' : spec.passthrough, { writeback, acls }),
     ...(xattrs === false ? { refused: XATTR_OPCODES } : {}), ...(timeout === undefined ? {} : { validity: Math.floor(timeout) }),
     ...(trace ? { trace: (line: string) => send({ kind: 'trace', line }) } : {}),
     onEnd: () => {

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import { UfsError } from '../errors.ts';
+import { isOnFuse } from '../mount/stacked.ts';
 import { parseArguments } from './arguments.ts';
 import { HELP } from './help.ts';
 import { overlayMount } from './options.ts';
@@ -24,7 +25,7 @@ async function main(): Promise<void> {
     if (foreground) await (await import('./foreground.ts')).serveHere(spec, { debug });
     else {
       const { MountClient } = await import('../mount/mount-client.ts');
-      const client = new MountClient({ ...serverPlace(version), log: () => undefined });
+      const client = new MountClient({ ...serverPlace(version, { own: isOnFuse(spec) }), log: () => undefined });
       await client.mount(spec);
       await client.close();
     }

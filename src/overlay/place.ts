@@ -3,14 +3,17 @@ import { join } from 'node:path';
 import { UfsError } from '../errors.ts';
 import type { MountClientOptions } from '../mount/mount-client.ts';
 
-/** Where the one server of a user's mounts is reached. Each pair of user and mount namespace has its own: paths mean something else in another one. */
-export function serverPlace(version: string): Omit<MountClientOptions, 'log'> {
+/**
+ * Where the one server of a user's mounts is reached. Each pair of user and mount namespace has its own: paths mean something else in another one. `own`: one that
+ * nobody else finds.
+ */
+export function serverPlace(version: string, { own = false } = {}): Omit<MountClientOptions, 'log'> {
   const uid = (process.geteuid as () => number)();
   const [user, mounts] = ['user', 'mnt'].map((kind) => /\d+/.exec(readlinkSync(`/proc/self/ns/${kind}`))?.[0]);
   const directory = ownDirectory(uid, user as string);
   // Another version may speak otherwise, or be what somebody wants to get rid of.
-  const name = `${user}-${mounts}-${version}`;
-  return { socket: join(directory, `${name}.sock`), serves: `ufs-overlay ${version}`, logFile: join(directory, `${name}.log`) };
+  const name = `${user}-${mounts}-${version}${own ? `-${process.hrtime.bigint().toString(36)}` : ''}`;
+  return { socket: join(directory, `${name}.sock`), serves: `ufs-overlay ${version}`, logFile: join(directory, `${version}.log`) };
 }
 
 /** A directory nobody else can write to, made when it isn't there. */
