@@ -42,8 +42,8 @@ function succeeds(argv: string[]): boolean {
   return spawnSync(argv[0] as string, argv.slice(1)).status === 0;
 }
 
-/** The file, or a copy of it and all it needs where the user can't enter the clone. */
-function readableFor(file: string, copy: string): string {
+/** A file of the build, or a copy of it and all it needs below `copy` where an unprivileged user can't enter the clone. */
+export function readableFor(file: string, copy: string): string {
   if (succeeds([...asUser, 'test', '-r', file])) return file;
   const build = resolve(import.meta.dirname, '../..');
   const root = packageRoot(build);

@@ -1,0 +1,3 @@
+import { podmanOnUfs } from './podman-overlay-cases.ts';
+
+podmanOnUfs(false);
