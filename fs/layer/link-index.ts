@@ -6,8 +6,8 @@ import { O_DIRECTORY, O_PATH } from '../host/constants.ts';
 import { listDirectory } from '../host/directory.ts';
 import { mkdirAt, symlinkAt } from '../host/make.ts';
 
-/** Not overlayfs's own name: it mounts nothing over an index it can't read. */
-const DIRECTORY = 'ufs_index';
+/** In a work directory. Not overlayfs's own name: it mounts nothing over an index it can't read. */
+export const LINK_INDEX = 'ufs_index';
 const LEFT = '.left';
 /** Bytes: longer ones don't fit the symlinks of every file system. */
 const LONGEST_NOTE = 1000;
@@ -30,15 +30,15 @@ export class LinkIndex {
   constructor(work: number, how: { readOnly: boolean; covers: (path: Name) => boolean }) {
     if (!how.readOnly) {
       try {
-        mkdirAt(work, DIRECTORY, 0o700);
+        mkdirAt(work, LINK_INDEX, 0o700);
       } catch (error) {
         if (!hasCode(error, 'EEXIST')) throw error;
       }
-    } else if (statOrUndefined(work, DIRECTORY) === undefined) {
+    } else if (statOrUndefined(work, LINK_INDEX) === undefined) {
       this.directory = -1;
       return;
     }
-    this.directory = openAt(work, DIRECTORY, O_PATH | O_DIRECTORY);
+    this.directory = openAt(work, LINK_INDEX, O_PATH | O_DIRECTORY);
     for (const { name } of listDirectory(this.directory)) {
       if (!name.endsWith(LEFT)) this.#linked.add(name);
       else if (!name.startsWith('#')) this.#left.set(name.slice(0, -LEFT.length), this.#readLeft(name, how.covers));

@@ -1,5 +1,8 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
 import type { Layer } from '../../fs/layer/layer.ts';
+import { LINK_INDEX } from '../../fs/layer/link-index.ts';
 import { EmptyLayer } from '../../fs/layer/empty-layer.ts';
 import { nameFromText, type Name } from '../../fs/name.ts';
 import { MergedLayer } from '../../fs/union/merged-layer.ts';
@@ -120,10 +123,30 @@ function openContainer(store: Store, container: Container): OpenTrees {
   }
 }
 
-/** All that a container stands on. */
+/**
+ * All that a container stands on. What became a layer is read as one, which costs the same however many containers stand on one another, unless one above it has notes of its files that have several
+ * names: they are noted as the containers have them.
+ */
 function openBelow(store: Store, container: Container): Layer {
-  const { layer, containers } = store.below(container);
+  let { layer, containers } = store.below(container);
+  let above = container;
+  for (let at = containers.length - 1; at >= 0 && !notesLinks(above); at -= 1) {
+    above = containers[at] as Container;
+    if (above.sealed === undefined) continue;
+    layer = above.sealed;
+    containers = containers.slice(at + 1);
+    break;
+  }
   return stackUppers((layer === undefined ? new EmptyLayer() : store.openLayer(layer)) as Layer, containers.map(upperOf));
+}
+
+function notesLinks({ work }: Container): boolean {
+  try {
+    return readdirSync(join(work, LINK_INDEX)).length > 0;
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
 }
 
 /** Where what a container changes is. */

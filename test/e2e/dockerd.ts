@@ -58,7 +58,25 @@ export class Dockerd {
 
   /** Runs docker; whatever its exit code. */
   try(...argv: string[]): Result {
-    return this.#bench.run('env', [`DOCKER_BUILDKIT=${this.buildKit ? 1 : 0}`, `DOCKER_CONFIG=${this.#directory}/config`, DOCKER, '-H', `unix://${this.#directory}/socket`, ...argv]);
+    const [command, ...words] = this.#command(argv);
+    return this.#bench.run(command, words);
+  }
+
+  #command(argv: string[]): [string, ...string[]] {
+    return ['env', `DOCKER_BUILDKIT=${this.buildKit ? 1 : 0}`, `DOCKER_CONFIG=${this.#directory}/config`, DOCKER, '-H', `unix://${this.#directory}/socket`, ...argv];
+  }
+
+  /** Runs docker several times at once, which all must succeed; their output. */
+  async together(commands: string[][]): Promise<string[]> {
+    return await Promise.all(commands.map(async (argv) => {
+      const [command, ...words] = this.#command(argv);
+      const child = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] });
+      const result: Result = { code: null, out: '', err: '' };
+      child.stdout.on('data', (data: Buffer) => (result.out += data.toString()));
+      child.stderr.on('data', (data: Buffer) => (result.err += data.toString()));
+      const code = await new Promise<number | null>((done, fail) => child.once('close', done).once('error', fail));
+      return succeeded({ ...result, code }, `docker ${argv.join(' ')}`);
+    }));
   }
 
   image(name: string): EngineImage {

@@ -58,6 +58,11 @@ export class ServedDriver {
     return processes((words) => words.includes(`${this.runDirectory}/mounts.sock`));
   }
 
+  /** All processes of it: `ufs serve`, and what serves its mounts. */
+  processes(): number[] {
+    return [...(this.#server === undefined ? [] : [this.#server.pid]), ...this.mountServers()];
+  }
+
   /** Ends it; the caller has seen to it that nothing is mounted any more, and then nothing of it stays. */
   async stop(): Promise<void> {
     await this.end('SIGTERM');
