@@ -82,7 +82,8 @@ export class StoreDriver implements GraphDriver {
     await this.#create(id, 'container', options);
   }
 
-  async #create(id: string, kind: 'image' | 'container', { parent, storageOptions }: CreateOptions): Promise<void> {
+  async #create(id: string, kind: 'image' | 'container', { parent, mountLabel, storageOptions }: CreateOptions): Promise<void> {
+    refuseLabel(id, mountLabel);
     const { size = kind === 'container' ? this.#options.storage.size : undefined } = parseStorageOptions(storageOptions);
     this.#store.pool.require(NEW_CONTAINER, `create layer "${id}"`);
     await this.#layers.create(id, { kind, parent, limit: size });
@@ -92,7 +93,8 @@ export class StoreDriver implements GraphDriver {
     await this.#layers.remove(id);
   }
 
-  async get(id: string): Promise<string> {
+  async get(id: string, mountLabel: string): Promise<string> {
+    refuseLabel(id, mountLabel);
     return await this.#layers.get(id);
   }
 
@@ -132,4 +134,9 @@ export class StoreDriver implements GraphDriver {
   async diffSize(id: string, parent: string | undefined): Promise<number> {
     return this.#layers.size(id, parent);
   }
+}
+
+/** Files would have another label than Docker thinks, and SELinux would keep the container from them: better said at once. */
+function refuseLabel(id: string, mountLabel: string): void {
+  if (mountLabel !== '') throw new UfsError('UFS_USAGE', `Cannot give the files of layer "${id}" the SELinux label "${mountLabel}": mounts of ufs have none; start dockerd without --selinux-enabled, or the container with --security-opt label=disable`);
 }

@@ -229,6 +229,10 @@ describe('the graph driver', { skip: needsRootAndFuse }, () => {
     await assert.rejects(driver.call('Create', { ID: 'x', StorageOpt: { size: '1G' } }), /--storage-opt size is only supported for ReadWrite Layers/);
     await assert.rejects(driver.call('CreateReadWrite', { ID: 'x', StorageOpt: { colour: 'red' } }), /Unknown option colour/);
     await assert.rejects(driver.call('Init', { Home: '/home', Opts: ['colour=red'] }), /Unknown option colour/);
+    const label = 'system_u:object_r:container_file_t:s0:c1,c2';
+    await assert.rejects(driver.call('CreateReadWrite', { ID: 'x-init', Parent: 'wrong', MountLabel: label }), /Cannot give the files of layer "x-init" the SELinux label "system_u.*--selinux-enabled/);
+    assert.deepEqual(await driver.call('Exists', { ID: 'x-init' }), { Exists: false });
+    await assert.rejects(driver.call('Get', { ID: 'wrong', MountLabel: label }), /Cannot give the files of layer "wrong" the SELinux label/);
     await create('short', 'wrong');
     await assert.rejects(driver.apply('short', 'wrong', Buffer.alloc(700, 'x')), /ApplyDiff: invalid tar header/);
     await assert.rejects(driver.apply('short', '', EMPTY_TAR), /doesn't stand on ""/);
