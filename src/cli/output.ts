@@ -1,3 +1,5 @@
+import { inUnits } from '../store/size-text.ts';
+
 /** Rows under headings, columns as wide as they need; the last column isn't padded. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = headings.map((heading, column) => Math.max(heading.length, ...rows.map((row) => (row[column] ?? '').length)));
@@ -10,17 +12,10 @@ export function json(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
-
 /** Bytes for a person, in powers of 1000: "12.3 MB". */
 export function bytes(count: number): string {
-  let value = count;
-  let unit = 0;
-  while (value >= 1000 && unit < UNITS.length - 1) {
-    value /= 1000;
-    unit += 1;
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`;
+  const { size, unit } = inUnits(count);
+  return `${unit === 'B' || size >= 100 ? Math.round(size) : size.toFixed(1)} ${unit}`;
 }
 
 /** An id as listings show it: the first 12 hex digits. */

@@ -12,13 +12,19 @@ export function parseSize(text: string): number {
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'];
 
-/** As Docker says sizes (go-units, HumanSize): 1000-based, four digits. */
-export function humanSize(bytes: number): string {
+/** Bytes in the largest unit there is one of, in powers of 1000. */
+export function inUnits(bytes: number): { size: number; unit: string } {
   let size = bytes;
   let unit = 0;
   while (size >= 1000 && unit < UNITS.length - 1) {
     size /= 1000;
     unit += 1;
   }
-  return `${Number(size.toPrecision(4))}${UNITS[unit]}`;
+  return { size, unit: UNITS[unit] as string };
+}
+
+/** As Docker says sizes (go-units, HumanSize): 1000-based, four digits. */
+export function humanSize(bytes: number): string {
+  const { size, unit } = inUnits(bytes);
+  return `${Number(size.toPrecision(4))}${unit}`;
 }
