@@ -1,4 +1,4 @@
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import type { IdRange } from '../../fs/id-map.ts';
 import { nameFromText, type Name } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
@@ -94,7 +94,8 @@ export function overlayMount(option: string, target: string, cwd: string, defaul
 }
 
 function addLayers({ texts, spec, target, redirects, userXattrs, ownersInXattrs }: Draft, cwd: string): void {
-  const path = (part: string): Name => nameFromText(resolve(cwd, part));
+  // Not resolve(): what ".." leads to behind a symlink (podman's "l/NAME/../diff1") only the kernel knows.
+  const path = (part: string): Name => nameFromText(isAbsolute(part) ? part : `${cwd}/${part}`);
   const [lower, upper, work] = ['lowerdir', 'upperdir', 'workdir'].map((name) => texts.get(name));
   if (lower === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": -o has no lowerdir=; an image is mounted without -o (--read-only lets nothing be changed)`);
   if (upper !== undefined && work === undefined) throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": upperdir= needs a workdir= on the same file system`);
