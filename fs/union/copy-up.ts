@@ -226,6 +226,8 @@ function finish(union: Union, node: Node, stat: Stat, { temporary, bare }: { tem
   node.times = undefined;
   if (key !== undefined) union.table.setKey(node, key);
   if (!bare) switchHandles(node);
+  // The upper tells of all names that are known, for others than us read it too, who have no index: an engine may make a lower of it.
+  for (const { parent, name } of node.links.slice(1)) attempt(() => cover(union, node, parent, name));
 }
 
 /** A file of the lower only has the names it has there. */

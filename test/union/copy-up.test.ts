@@ -141,6 +141,17 @@ describe('copy-up', () => {
 });
 
 describe('hard links', () => {
+  test('that are known get all their names in the upper by copy-up, for those who read it without an index', () => {
+    const { scratch, driver } = union('mkdir d; echo x > a; ln a d/b; ln a c; ln a unknown');
+    for (const path of ['a', 'd/b']) driver.stat(path);
+    driver.set('c', { uid: 7 });
+    assert.deepEqual(['a', 'd/b', 'c'].map((path) => host.lstatSync(join(scratch.upper, path)).uid), [7, 7, 7]);
+    assert.equal(host.existsSync(join(scratch.upper, 'unknown')), false);
+    assert.equal(driver.stat('unknown').uid, 7);
+    assert.equal(driver.stat('unknown').nlink, 4);
+    driver.unmount();
+  });
+
   test('of the lower stay links of one file when one is written to, also after a remount', () => {
     const { scratch, driver } = union('mkdir d; echo old > a; ln a d/b; ln a c');
     driver.write('a', 'new');
