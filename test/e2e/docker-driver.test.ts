@@ -14,8 +14,23 @@ describe('docker on ufs as its graph driver', { skip: needsDocker }, () => {
 
   const container = (...argv: string[]): string => docker.now.dockerd.docker('run', '-d', '--network', 'none', ...argv).trim();
 
-  test('tells what it is in docker info', () => {
-    assert.match(docker.now.dockerd.docker('info'), new RegExp(`Storage Driver: ${docker.now.driver.name}\\n {2}Root Dir: ${docker.now.bench.store}\\n`));
+  test('docker info tells what the driver is, has and serves', () => {
+    const { bench, dockerd, driver } = docker.now;
+    const info = (): Map<string, string> => new Map([...(/\n Storage Driver: (.*\n(?: {2}.*\n)+)/.exec(dockerd.docker('info'))?.[1] ?? '').matchAll(/^ {2}(.*?): (.*)$/gm)].map(([, row, value]) => [row, value]));
+    const idle = info();
+    assert.deepEqual([...idle.keys()], [
+      'Root Dir', 'Backing Filesystem', 'Layers', 'Incomplete Layers', 'Mounts', 'Pool Space Used', 'Pool Space Total', 'Pool Space Available', 'Minimum Free Space', 'Content', 'Shared Content Saved',
+      'Inodes Used', 'Inodes Available', 'Deferred Deletion Enabled', 'Deferred Deleted Layer Count', 'Transaction Id', 'Supports d_type', 'Supports shifting',
+    ]);
+    assert.equal(dockerd.docker('info', '--format', '{{.Driver}}'), `${driver.name}\n`);
+    assert.deepEqual([idle.get('Root Dir'), idle.get('Backing Filesystem')], [bench.store, bench.sh(`findmnt -n -o FSTYPE -T ${bench.store}`).trim()]);
+    const id = container(IMAGE, 'busybox', 'sleep', '600');
+    const running = info();
+    const more = (row: string): number => Number(running.get(row)) - Number(idle.get(row));
+    assert.deepEqual(['Layers', 'Mounts', 'Incomplete Layers'].map(more), [2, 1, 0], 'a container has a layer, and one below it for what Docker makes');
+    assert.ok(more('Transaction Id') > 0);
+    dockerd.docker('rm', '-f', id);
+    assert.deepEqual([info().get('Layers'), info().get('Mounts')], [idle.get('Layers'), idle.get('Mounts')]);
   });
 
   test('an image is imported, run as root and as others, and its files belong to who made them', () => {
@@ -54,7 +69,7 @@ describe('docker on ufs as its graph driver', { skip: needsDocker }, () => {
     assert.equal(docker.now.dockerd.runImage('committed', 'sh', '-c', 'cat /keep/copied; test ! -e /keep/two && echo gone'), 'copied\ngone\n');
     assert.match(docker.now.dockerd.docker('history', '--format', '{{.Size}}', 'committed'), /^7B\n/);
     assert.match(docker.now.dockerd.docker('inspect', '-s', '--format', '{{.SizeRw}} {{.GraphDriver.Name}}', 'work'), new RegExp(`^7 ${docker.now.driver.name}\\n$`));
-    docker.now.dockerd.docker('system', 'df');
+    assert.match(docker.now.dockerd.docker('system', 'df', '--format', '{{.Type}} {{.TotalCount}} {{.Active}} {{.Size}}'), /^Containers 1 1 7B$/m);
     docker.now.dockerd.docker('rm', '-f', id);
   });
 
