@@ -25,7 +25,7 @@ const TREE = `tree() { (cd "$1"; export LC_ALL=C
   find . -mindepth 1 \\( -type d -printf '%P %M %U:%G\\n' -o -printf '%P %M %U:%G %s %l\\n' \\) | sort
   find . \\( -type c -o -type b \\) -exec stat -c '%n %t:%T' {} + | sort
   find . -type f -exec sha256sum {} + | sort -k 2
-  find . ! -type d -links +1 -printf '%i %P\\n' | sort -k 2 | awk '{ names[$1] = names[$1] " " $2 } END { for (inode in names) print "linked" names[inode] }' | sort
+  find . ! -type d -links +1 -printf '%i %P\\n' | sort -k 2 | awk '{ names[$1] = names[$1] " " $2 } END { for (inode in names) if (split(names[inode], each, " ") > 1) print "linked" names[inode] }' | sort
   find . -print0 | sort -z | xargs -0 getfattr -h -d -e hex -m '^(user|security[.]capability)'); }; `;
 
 /** Podman with ufs as its mount program, and another podman beside it, on the kernel's overlayfs, that is told the same. */
@@ -72,7 +72,12 @@ export class PodmanOnUfs {
 
   /** The lines of `tree` for an image. */
   tree(podman: Podman, image: string): string[] {
-    return podman.sh(`${TREE} tree "$(podman image mount ${image})"; podman image unmount ${image} >/dev/null`).split('\n');
+    return this.treeAt(podman, `podman image mount ${image}`, `podman image unmount ${image}`);
+  }
+
+  /** The lines of `tree` for what one shell command mounts, and another one unmounts. */
+  treeAt(podman: Podman, mount: string, unmount: string): string[] {
+    return podman.sh(`${TREE} tree "$(${mount})"; ${unmount} >/dev/null`).split('\n');
   }
 
   /** The processes that serve the mounts of a podman. */

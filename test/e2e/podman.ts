@@ -49,6 +49,11 @@ export class Podman {
     return this.#run(['podman', ...this.#engine, ...argv]);
   }
 
+  /** Runs podman while other things are done; whatever its exit code. */
+  start(...argv: string[]): Promise<Result> {
+    return this.#bench.later(...this.#words(['podman', ...this.#engine, ...argv]));
+  }
+
   /** Runs podman, which must succeed; its output. */
   podman(...argv: string[]): string {
     return succeeded(this.try(...argv), `podman ${argv.join(' ')}`);
@@ -91,8 +96,12 @@ export class Podman {
   }
 
   #run(argv: string[]): Result {
+    return this.#bench.run(...this.#words(argv));
+  }
+
+  #words(argv: string[]): [command: string, argv: string[]] {
     const [command, ...rest] = [...(this.#user?.command(['env']) ?? ['env']), ...this.#environment, ...argv];
-    return this.#bench.run(command as string, rest);
+    return [command as string, rest];
   }
 }
 

@@ -42,9 +42,18 @@ export class Bench {
     return succeeded(this.run('/bin/bash', ['-euo', 'pipefail', '-c', script]), script);
   }
 
+  /** Runs a command while other things are done; whatever its exit code. */
+  later(command: string, argv: string[]): Promise<Result> {
+    return this.#spawn(command, argv).ended;
+  }
+
   /** Starts `ufs`; `result` grows as it prints, `ended` resolves when it has ended. */
   start(...argv: string[]): { pid: number; result: Result; ended: Promise<Result>; kill: (signal: NodeJS.Signals) => void } {
-    const child = spawn(process.execPath, [MAIN, '--root', this.store, ...argv], { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
+    return this.#spawn(process.execPath, [MAIN, '--root', this.store, ...argv]);
+  }
+
+  #spawn(command: string, argv: string[]): ReturnType<Bench['start']> {
+    const child = spawn(command, argv, { cwd: this.directory, stdio: ['ignore', 'pipe', 'pipe'] });
     const result: Result = { code: null, out: '', err: '' };
     child.stdout.on('data', (data: Buffer) => (result.out += data.toString()));
     child.stderr.on('data', (data: Buffer) => (result.err += data.toString()));
