@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { after, before } from 'node:test';
 import { Bench, mountsBelow, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
+import { processesWith } from '../helpers/processes.ts';
 import { Dockerd, DOCKERD } from './dockerd.ts';
 import { writeContext } from './sample-image.ts';
 
@@ -55,7 +56,7 @@ export class ServedDriver {
 
   /** The processes that serve its mounts: one while there are any, or `ufs serve` runs. */
   mountServers(): number[] {
-    return processes((words) => words.includes(`${this.runDirectory}/mounts.sock`));
+    return processesWith((word) => word === `${this.runDirectory}/mounts.sock`);
   }
 
   /** All processes of it: `ufs serve`, and what serves its mounts. */
@@ -68,20 +69,6 @@ export class ServedDriver {
     await this.end('SIGTERM');
     if (existsSync(this.socket)) rmSync(this.socket);
     await until(() => this.mountServers().length === 0, 'the mount server ends with its last mount');
-  }
-}
-
-/** Ids of those that run, by the words they were started with. */
-function processes(isIt: (words: string[]) => boolean): number[] {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => isIt(commandLine(pid)));
-}
-
-/** The words a process was started with; none where it is gone. */
-function commandLine(pid: number): string[] {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-  } catch {
-    return [];
   }
 }
 
@@ -151,7 +138,7 @@ export class DockerOnUfs {
     for (const kind of ['layers', 'containers', 'images']) assert.equal(this.bench.ufs(kind, '--json').trim(), '[]', kind);
     await this.dockerd.stop();
     await this.driver.stop();
-    await until(() => processes((words) => words.some((word) => word.includes(this.bench.directory))).length === 0, 'every process ends');
+    await until(() => processesWith((word) => word.includes(this.bench.directory)).length === 0, 'every process ends');
     this.bench.ufs('check');
     for (const directory of ['layers', 'staging', 'trash']) assert.deepEqual(readdirSync(`${this.bench.store}/${directory}`), [], directory);
   }
