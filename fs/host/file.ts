@@ -78,6 +78,16 @@ export function syncfs(fd: number): void {
   check(libc.syncfs(fd), 'sync the file system');
 }
 
+/** The same in another thread: a slow disk holds nothing else up. The descriptor has to stay open. */
+export async function syncfsAside(fd: number): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    libc.syncfs.async(fd, (error: unknown, result: number) => {
+      if (result === 0) resolve();
+      else reject(error instanceof Error ? error : failed('sync the file system'));
+    });
+  });
+}
+
 export function fallocate(fd: number, mode: number, offset: number, length: number): void {
   check(libc.fallocate(fd, mode, offset, length), 'allocate space');
 }

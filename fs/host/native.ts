@@ -3,7 +3,7 @@ import { errnoName, FsError } from '../errno.ts';
 import { nameToText, type Name } from '../name.ts';
 
 /**
- * The one file that loads native code: C functions of libc, called through koffi. Every wrapper around them in this folder is synchronous, returns
+ * The one file that loads native code: C functions of libc, called through koffi. Every wrapper around them in this folder but `syncfsAside` is synchronous, returns
  * plain values and throws FsError. Path arguments are Buffers that end in NUL (`cString`).
  */
 const c = koffi.load('libc.so.6');

@@ -1,6 +1,6 @@
 import { chmodSync, closeSync, constants, fchmodSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { syncfs } from '../../fs/host/file.ts';
+import { syncfsAside } from '../../fs/host/file.ts';
 
 export const DIRECTORY_MODE = 0o700;
 export const FILE_MODE = 0o600;
@@ -57,10 +57,10 @@ export function syncFile(path: string, flags = 0): void {
 }
 
 /** Everything at and below a directory is on disk when this returns: one syncfs(2) costs less than an fsync a file, where there are many. All else on that file system is synced with it. */
-export function syncTree(path: string): void {
+export async function syncTree(path: string): Promise<void> {
   const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
   try {
-    syncfs(fd);
+    await syncfsAside(fd);
   } finally {
     closeSync(fd);
   }

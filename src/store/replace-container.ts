@@ -33,7 +33,7 @@ export async function replaceContainer(state: StoreState, id: string, { parent, 
       makeUpper(join(staged, 'diff'), layer && treeOf(layer, state.reader).root);
       if (existsSync(fillingMark(place))) writeNewFile(fillingMark(staged), '');
       writeNewFile(manifestPath(staged), encodeManifest(replaced));
-      syncTree(staged);
+      await syncTree(staged);
       state.step('exchange');
       exchange(staged, place);
       state.step('exchanged');

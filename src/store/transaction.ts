@@ -113,7 +113,7 @@ export class LayerTransaction {
 }
 
 export interface Publishing {
-  sync?: (staged: string) => void;
+  sync?: (staged: string) => void | Promise<void>;
   content?: () => ContentSize;
 }
 
@@ -125,7 +125,7 @@ export async function publish(state: StoreState, staged: string, manifest: Manif
   state.step('commit-manifest');
   writeNewFile(manifestPath(staged), encodeManifest(manifest), { sync: false });
   state.step('commit-sync');
-  sync(staged);
+  await sync(staged);
   const { bytes, allocated } = content();
   const contentSize = { bytes: state.contentSize.bytes + bytes, allocated: state.contentSize.allocated + allocated };
   const lastNumber = Math.max(state.lastNumber, manifest.number);
