@@ -1,0 +1,3 @@
+import { debianOnUfs } from './podman-overlay-debian-cases.ts';
+
+debianOnUfs(true);
