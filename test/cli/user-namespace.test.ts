@@ -28,7 +28,7 @@ describe('an unprivileged user', { skip }, () => {
       ufs changes c
       ufs commit c changed >/dev/null
       ufs mount changed again --read-only --detach
-      cat again/two again/new/x; ls again; ufs umount mnt again; ufs check`, ['unshare', '-Urm']);
+      cat again/two again/new/x; ls again; ufs umount mnt again; ufs check`, ['unshare', '-Urm', '--propagation', 'slave']);
     assert.equal(code, 0, err + out);
     assert.match(out, /^three\n0:0 1\n/);
     for (const line of ['C /two', 'D /dir', 'A /new/x', 'A /renamed', 'two\nmore\nx\n', 'renamed']) assert.ok(out.includes(line), `${line} in ${out}`);
@@ -42,14 +42,14 @@ describe('an unprivileged user', { skip }, () => {
     const script = `cd others; mkdir work mnt; ufs mount --detach -o lowerdir=top:low,upperdir=upper,workdir=work mnt
       stat -c '%n %a' mnt/secret mnt/open/secret mnt/shut mnt/shut2 mnt/kept mnt/secret2 mnt/searched; ls -A mnt mnt/open; cat mnt/mine; ! cat mnt/secret 2>/dev/null; ! ls mnt/shut 2>/dev/null; cat mnt/searched/s
       getfattr -d mnt/shut 2>/dev/null || :; echo y >>mnt/mine; echo z >>mnt/open/f; mv mnt/open mnt/opened; ls mnt/opened; umount mnt; cat upper/mine`;
-    const { code, out, err } = runAsUser(bench, main, script, ['unshare', '-Urm']);
+    const { code, out, err } = runAsUser(bench, main, script, ['unshare', '-Urm', '--propagation', 'slave']);
     assert.equal(code, 0, err + out);
     assert.equal(out, `mnt/secret 600\nmnt/open/secret 600\nmnt/shut 700\nmnt/shut2 700\nmnt/kept 700\nmnt/secret2 600\nmnt/searched 711
 mnt:\nkept\nmine\nopen\nsearched\nsecret\nsecret2\nshut\nshut2\n\nmnt/open:\nf\nsecret\nx\ns\nf\nsecret\nx\ny\n`);
   });
 
   test('has one default store, in the home directory, inside of a namespace and out of it', () => {
-    for (const namespace of [[], ['unshare', '-Urm']]) {
+    for (const namespace of [[], ['unshare', '-Urm', '--propagation', 'slave']]) {
       const { code, out, err } = runAsUser(bench, main, `HOME=${bench.directory} XDG_DATA_HOME= UFS_ROOT= ${process.execPath} ${main} status --json`, namespace);
       assert.equal(code, 0, err);
       assert.equal((JSON.parse(out) as { root: string }).root, bench.path('.local/share/ufs'));

@@ -27,6 +27,6 @@ export class SubordinateUser {
   command(argv: readonly string[]): string[] {
     const accounts = ['passwd', 'group', 'subuid', 'subgid'].map((name) => `mount --bind ${this.#files}/${name} /etc/${name}`).join(' && ');
     const id = SubordinateUser.id;
-    return ['unshare', '-m', '/bin/sh', '-c', `${accounts} && exec "$@"`, 'sh', 'setpriv', `--reuid=${id}`, `--regid=${id}`, '--clear-groups', ...argv];
+    return ['unshare', '-m', '--propagation', 'slave', '/bin/sh', '-c', `${accounts} && exec "$@"`, 'sh', 'setpriv', `--reuid=${id}`, `--regid=${id}`, '--clear-groups', ...argv];
   }
 }

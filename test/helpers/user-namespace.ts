@@ -26,7 +26,7 @@ export async function runInUserNamespace(file: string): Promise<void> {
     const readable = readableFor(file, copy);
     // The shell says that its namespaces are made, then waits until its ids are mapped; what it becomes then is root.
     const wait = 'echo made >&3; exec 3>&-; read mapped; exec "$@" </dev/null';
-    const [command, ...argv] = [...asUser, 'unshare', '-Um', '/bin/sh', '-c', wait, 'sh', process.execPath, readable];
+    const [command, ...argv] = [...asUser, 'unshare', '-Um', '--propagation', 'slave', '/bin/sh', '-c', wait, 'sh', process.execPath, readable];
     const child = spawn(command as string, argv, { cwd: '/', stdio: ['pipe', 'inherit', 'inherit', 'pipe'], env: { ...process.env, [MARK]: '1' } });
     const ended = new Promise<number | null>((done, fail) => child.on('error', fail).on('exit', done));
     await new Promise((done) => (child.stdio[3] as NodeJS.ReadableStream).once('data', done).once('close', done));

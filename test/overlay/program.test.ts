@@ -128,7 +128,7 @@ describe('the mount program', { skip: needsRootAndFuse }, () => {
   });
 
   test('the server stays with the namespaces of its client: another mount namespace has its own', async () => {
-    const { code, out, err } = bench.run('unshare', ['-m', '/bin/bash', '-euc', `${program.command} -o lowerdir=l m; cat m/f; umount m`]);
+    const { code, out, err } = bench.run('unshare', ['-m', '--propagation', 'slave', '/bin/bash', '-euc', `${program.command} -o lowerdir=l m; cat m/f; umount m`]);
     assert.deepEqual([code, out], [0, 'low\n'], err);
     assert.deepEqual(mountsBelow(bench.directory), []);
     await program.ended();

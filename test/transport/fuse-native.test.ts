@@ -293,7 +293,7 @@ describe('ufs mount --transport fuse-native', { skip }, () => {
 
   test('says what to install where libfuse2 or the package is missing', { skip: needsProgram('unshare') }, () => {
     const command = `${process.execPath} ${MAIN} --root ${bench.store} mount --transport fuse-native -o ${options(bench)} m`;
-    const hide = (what: string): string => bench.run('unshare', ['-m', '/bin/sh', '-c', `${what} || exit 99; exec ${command}`]).err;
+    const hide = (what: string): string => bench.run('unshare', ['-m', '--propagation', 'slave', '/bin/sh', '-c', `${what} || exit 99; exec ${command}`]).err;
     const library = bench.sh('ldconfig -p | sed -n "s,.*libfuse.so.2 .*=> ,,p" | head -1').trim();
     assert.match(hide(`mount --bind /dev/null $(readlink -f ${library})`), /^ufs: Cannot mount on ".*\/m" with fuse-native: libfuse.so.2 is missing; install libfuse2 \(.*\n$/);
     const folder = dirname(createRequire(import.meta.url).resolve('fuse-native/package.json'));
