@@ -25,10 +25,8 @@ for (const rootless of [false, true]) {
       assert.equal(run('rm -rf /many /d; mkdir /many /d; cat /many/1 2>/dev/null || echo none; ls /many /d; mkdir /d/deep; ls -R /d; mv /kinds /d/kinds; mkdir /kinds; ls /kinds; ls /d/kinds'),
         'none\n/d:\n\n/many:\n/d:\ndeep\n\n/d/deep:\nwas-directory\nwas-file\nwas-link\n');
       podman.now.bench.sh(`mkdir -p anew; printf 'FROM base\\nRUN rm -rf /many /d && mkdir /many /d && echo 1 >/many/new\\nRUN rm -rf /many && mkdir /many\\nRUN rm -rf /private && mkdir -m 711 /private && mkdir /private/below && rm -rf /kinds && ln -s d /kinds\\n' >anew/Containerfile`);
-      for (const layers of ['true', 'false']) {
-        podman.now.same((each) => void each.podman('build', '-q', '--isolation', 'chroot', `--layers=${layers}`, '-t', `anew-${layers}`, 'anew'));
-        assert.ok(!podman.now.same((each) => podman.now.tree(each, `anew-${layers}`)).some((line) => /many\/|^d\/|private\/below\/|kinds\//.test(line)));
-      }
+      podman.now.same((each) => void each.podman('build', '-q', '--isolation', 'chroot', '--layers', '-t', 'anew', 'anew'));
+      assert.ok(!podman.now.same((each) => podman.now.tree(each, 'anew')).some((line) => /many\/|^d\/|private\/below\/|kinds\//.test(line)));
     });
 
     test('who has a file open sees what is written to it by name, and nobody else\'s file changes', () => {
