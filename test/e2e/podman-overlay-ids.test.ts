@@ -80,7 +80,7 @@ describe('owners in rootless podman\'s containers on ufs', { skip: needsPodman }
     ufs.podman('rm', 'one');
   });
 
-  test('force_mask=700: on disk all is the user\'s and nobody else gets in, inside and in images it is as without', () => {
+  test('force_mask=700: on disk all is the user\'s and nobody else gets in, inside and in images it is as without', async () => {
     const mask = new Podman(podman.now.bench, 'mask', { rootless: true, mountProgram: podman.now.program, storage: ['overlay.force_mask=700'] });
     try {
       mask.podman('import', '-q', '-c', 'ENV PATH=/bin', 'context/rootfs.tar', 'imported');
@@ -96,7 +96,8 @@ describe('owners in rootless podman\'s containers on ufs', { skip: needsPodman }
       // Of what the image has, this container changed /tmp: with the mode that podman unpacked it with.
       assert.deepEqual(podman.now.tree(podman.now.native, 'masked-image'), podman.now.tree(podman.now.ufs, 'masked-image').map((line) => line.replace(/^tmp drwxrwxrwt/, 'tmp drwxrwxrwx')));
     } finally {
-      mask.try('rm', '-af', '-t', '0');
+      await podman.now.endsClean(mask);
+      await mask.close();
     }
   });
 
