@@ -16,7 +16,8 @@ describe('docker on ufs, short of space', { skip: needsDocker }, () => {
   test('containers share the pool, and none takes more than is left; docker info shows it', async () => {
     const { bench, dockerd } = docker.now;
     bench.ufs('pool', 'resize', '64m');
-    for (const name of ['one', 'two']) dockerd.docker(...run('-d', '--name', name, IMAGE, 'sh', '-c', 'busybox dd if=/dev/zero of=/big bs=64k count=4000; busybox df -k / | busybox tail -n1; busybox sleep 600'));
+    for (const name of ['one', 'two']) dockerd.docker(...run('-d', '--name', name, IMAGE, 'sh', '-c', 'until [ -e /begin ]; do busybox sleep 0.05; done; busybox dd if=/dev/zero of=/big bs=64k count=4000; busybox df -k / | busybox tail -n1; busybox sleep 600'));
+    for (const name of ['one', 'two']) dockerd.docker('exec', name, 'sh', '-c', 'echo >/begin');
     const log = (name: string): string => {
       const { out, err } = dockerd.try('logs', name);
       return out + err;
