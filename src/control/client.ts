@@ -1,6 +1,7 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { hasCode } from '../../fs/errno.ts';
 import { UfsError } from '../errors.ts';
+import { connectToListener } from '../unix-socket.ts';
 import type { Io } from './io.ts';
 import { type CommandRequest, FRAME, receiveFrames, sendFrame } from './frame.ts';
 
@@ -9,14 +10,7 @@ const GONE = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMA
 
 /** Connects to the process that serves a store; undefined where none does. */
 export async function connectToServer(path: string): Promise<Socket | undefined> {
-  const socket = connect(path);
-  try {
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return socket;
-  } catch (error) {
-    if (hasCode(error, ...GONE)) return undefined;
-    throw new UfsError('UFS_CONTROL', `Cannot reach the server of the store at ${path}: ${(error as Error).message}`, { cause: error });
-  }
+  return await connectToListener(path, { name: 'the server of the store', code: 'UFS_CONTROL' });
 }
 
 /** Has the server run a command with this process's input and output; its exit code. undefined where the server ended before it took the command. */

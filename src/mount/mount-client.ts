@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { hasCode } from '../../fs/errno.ts';
 import { UfsError } from '../errors.ts';
+import { connectToListener } from '../unix-socket.ts';
 import { ANOTHER_SERVES, type FromMountServer, MOUNT_PROTOCOL, type MountRequest, receiveMessages, type RemoteMount, sendMessage } from './mount-messages.ts';
 import type { Mounted } from './mounter.ts';
 import type { MountSpec } from './spec.ts';
@@ -184,12 +184,6 @@ export class MountClient {
 
 /** undefined where nobody listens. */
 async function connectTo(path: string): Promise<Socket | undefined> {
-  const socket = connect(path);
-  try {
-    await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
-    return socket.on('error', () => socket.destroy());
-  } catch (error) {
-    if (hasCode(error, 'ENOENT', 'ECONNREFUSED', 'ECONNRESET')) return undefined;
-    throw new UfsError('UFS_MOUNT', `Cannot reach the mount server at ${path}: ${(error as Error).message}`, { cause: error });
-  }
+  const socket = await connectToListener(path, { name: 'the mount server', code: 'UFS_MOUNT' });
+  return socket?.on('error', () => socket.destroy());
 }
