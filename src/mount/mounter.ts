@@ -3,7 +3,7 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { clearUmask } from '../../fs/host/make.ts';
 import { signalEventfd } from '../../fs/host/process.ts';
 import { nameToText } from '../../fs/name.ts';
-import { mount, unmount } from '../../fs/transport/mount.ts';
+import { mount, replaceStale, unmount } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
 import { mountInProcess } from './process-mount.ts';
 import type { FromServing, ServingData, ToServing } from './serving-thread.ts';
@@ -26,10 +26,11 @@ const STOP_PATIENCE = 2000;
 
 interface Entry extends Mounted {
   end: () => void;
-  started: (error?: Error) => void;
   /** Ends the process that serves it, where it has one of its own. */
   kill?: () => void;
 }
+
+type Thread = { worker: Worker; port: MessagePort; wakeFd: number };
 
 /**
  * Mounts file systems. All that the dev-fuse transport has are served by one thread of this process, which starts with the first; a fuse-native one has a
@@ -37,7 +38,9 @@ interface Entry extends Mounted {
  */
 export class Mounter {
   readonly #mounts = new Map<number, Entry>();
-  #thread: Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> | undefined;
+  /** What the serving thread was asked to open or to serve, and hasn't answered. */
+  readonly #asked = new Map<number, (error?: Error) => void>();
+  #thread: Promise<Thread> | undefined;
   #nextId = 1;
   #waiting = 0;
   readonly #log: (message: string) => void;
@@ -65,23 +68,42 @@ export class Mounter {
   async mount(spec: MountSpec): Promise<Mounted> {
     if (spec.transport === 'fuse-native') return await this.#mountInProcess(spec);
     const thread = await (this.#thread ??= this.#start());
-    // The thread first, then the mount: nobody can look at a mount that isn't about to be served.
-    const fd = mount(spec.target, { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) });
+    // One that lost its server may be above the directories of the one that replaces it.
+    replaceStale(spec.target);
     const id = this.#nextId++;
+    await this.#ask(thread, { kind: 'open', id, spec }, spec);
+    let fd: number;
+    try {
+      fd = mount(spec.target, { ...spec.mount, ...(spec.upper === undefined ? { readonly: true } : {}) });
+    } catch (error) {
+      this.#send(thread, { kind: 'drop', id });
+      throw error;
+    }
     let end = (): void => {};
     const ended = new Promise<void>((resolve) => (end = resolve));
-    const started = new Promise<void>((resolve, reject) => {
-      this.#mounts.set(id, { spec, ended, end, started: (error) => (error === undefined ? resolve() : reject(error)) });
-    });
-    this.#send(thread, { kind: 'serve', id, fd, spec });
+    const entry: Entry = { spec, ended, end };
+    this.#mounts.set(id, entry);
     try {
-      await this.#whileWaiting(thread.port, started);
+      await this.#ask(thread, { kind: 'serve', id, fd }, spec);
     } catch (error) {
       this.#mounts.delete(id);
       unmount(spec.target, { lazy: true });
-      throw new UfsError('UFS_MOUNT', `Cannot mount on "${nameToText(spec.target)}": ${(error as Error).message}`, { cause: error });
+      throw error;
     }
-    return this.#mounts.get(id) as Entry;
+    return entry;
+  }
+
+  /** Answers when the serving thread has opened or serves what is to be mounted. */
+  async #ask(thread: Thread, message: Extract<ToServing, { kind: 'open' | 'serve' }>, { target }: MountSpec): Promise<void> {
+    const answered = new Promise<void>((resolve, reject) => this.#asked.set(message.id, (error) => (error === undefined ? resolve() : reject(error))));
+    this.#send(thread, message);
+    try {
+      await this.#whileWaiting(thread.port, answered);
+    } catch (error) {
+      throw new UfsError('UFS_MOUNT', `Cannot mount on "${nameToText(target)}": ${(error as Error).message}`, { cause: error });
+    } finally {
+      this.#asked.delete(message.id);
+    }
   }
 
   /** Unmounts one; EBUSY where files are open, unless `lazy`. */
@@ -94,7 +116,8 @@ export class Mounter {
 
   /** Unmounts all, those in use too, and ends the thread. */
   async close(): Promise<void> {
-    for (const mounted of this.mounts()) {
+    // The last first: it may be below another.
+    for (const mounted of this.mounts().reverse()) {
       try {
         unmount(mounted.spec.target, { lazy: true });
       } catch (error) {
@@ -120,7 +143,7 @@ export class Mounter {
   async #mountInProcess(spec: MountSpec): Promise<Mounted> {
     const { ended, kill } = await mountInProcess({ ...spec, passthrough: 'never' }, this.#log);
     const id = this.#nextId++;
-    const entry: Entry = { spec, ended: ended.then(() => void this.#mounts.delete(id)), end: () => {}, started: () => {}, kill };
+    const entry: Entry = { spec, ended: ended.then(() => void this.#mounts.delete(id)), end: () => {}, kill };
     this.#mounts.set(id, entry);
     return entry;
   }
@@ -135,12 +158,12 @@ export class Mounter {
     }
   }
 
-  #send(thread: { port: MessagePort; wakeFd: number }, message: ToServing): void {
+  #send(thread: Thread, message: ToServing): void {
     thread.port.postMessage(message);
     signalEventfd(thread.wakeFd);
   }
 
-  async #start(): Promise<{ worker: Worker; port: MessagePort; wakeFd: number }> {
+  async #start(): Promise<Thread> {
     // The mask is the process's, and can't be set in a thread: what the thread makes has exactly the modes it was asked for.
     clearUmask();
     const { port1, port2 } = new MessageChannel();
@@ -159,6 +182,7 @@ export class Mounter {
       this.#log(`The serving thread failed: ${error.stack ?? error.message}`);
       for (const entry of this.#mounts.values()) entry.end();
       this.#mounts.clear();
+      for (const answer of this.#asked.values()) answer(error);
     });
     return { worker, port: port1, wakeFd };
   }
@@ -166,12 +190,9 @@ export class Mounter {
   #received(message: Exclude<FromServing, { kind: 'ready' }>): void {
     if (message.kind === 'error') return this.#log(message.message);
     if (message.kind === 'trace') return this.#trace?.(message.line);
-    const entry = this.#mounts.get(message.id);
-    if (message.kind === 'serving') entry?.started();
-    else if (message.kind === 'failed') entry?.started(new Error(message.message));
-    else {
+    if (message.kind === 'ended') {
+      this.#mounts.get(message.id)?.end();
       this.#mounts.delete(message.id);
-      entry?.end();
-    }
+    } else this.#asked.get(message.id)?.(message.kind === 'failed' ? new Error(message.message) : undefined);
   }
 }

@@ -1,5 +1,6 @@
 import { type MessagePort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import { FsError } from '../../fs/errno.ts';
+import type { Wanted } from '../../fs/protocol/init.ts';
 import { OPCODE } from '../../fs/protocol/opcode.ts';
 import { FuseServer } from '../../fs/server.ts';
 import { wantedFor } from '../../fs/transport/mount.ts';
@@ -10,10 +11,13 @@ import { openUnion } from './open-union.ts';
 import type { MountSpec } from './spec.ts';
 import { isOnUnion } from './stacked.ts';
 
-/** What the thread that asks for mounts says, after which it writes to the eventfd `wakeFd`. */
-export type ToServing = { kind: 'serve'; id: number; fd: number; spec: MountSpec } | { kind: 'stop' };
+/**
+ * What the thread that asks for mounts says, after which it writes to the eventfd `wakeFd`. What a mount is to show is opened before it is mounted, because it may hide its
+ * own directories then; it is served, or dropped where it couldn't be mounted.
+ */
+export type ToServing = { kind: 'open'; id: number; spec: MountSpec } | { kind: 'serve'; id: number; fd: number } | { kind: 'drop'; id: number } | { kind: 'stop' };
 /** What comes back. */
-export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string } | { kind: 'trace'; line: string };
+export type FromServing = { kind: 'ready'; wakeFd: number } | { kind: 'opened'; id: number } | { kind: 'serving'; id: number } | { kind: 'failed'; id: number; message: string } | { kind: 'ended'; id: number } | { kind: 'error'; message: string } | { kind: 'trace'; line: string };
 
 /** What the thread is started with: where it hears, and whether this process has the store open. */
 export interface ServingData {
@@ -31,6 +35,13 @@ const send = (message: FromServing): void => port.postMessage(message);
 const XATTR_OPCODES: ReadonlySet<number> = new Set([OPCODE.GETXATTR, OPCODE.LISTXATTR, OPCODE.SETXATTR, OPCODE.REMOVEXATTR]);
 const garbage = new Garbage();
 const served = new Set<UnionFs>();
+const opened = new Map<number, Opened>();
+
+/** What is to be mounted. */
+interface Opened extends Awaited<ReturnType<typeof openUnion>> {
+  spec: MountSpec;
+  wanted: Wanted;
+}
 
 /** The thread all mounts of a process are served by. */
 const server: FuseServer = new FuseServer({
@@ -44,16 +55,33 @@ const server: FuseServer = new FuseServer({
 const helpers = new Helpers({ wakeFd: server.wakeFd });
 
 function handle(message: ToServing): void {
-  if (message.kind === 'stop') server.stop();
-  else server.hold(serve(message).catch((error: unknown) => send({ kind: 'failed', id: message.id, message: error instanceof Error ? error.message : String(error) })));
+  if (message.kind === 'open') server.hold(open(message).catch((error: unknown) => fail(message.id, error)));
+  else if (message.kind === 'serve') serve(message);
+  else if (message.kind === 'drop') drop(message.id);
+  else {
+    for (const id of opened.keys()) drop(id);
+    server.stop();
+  }
 }
 
-async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): Promise<void> {
-  const { fileSystem, union, close } = await openUnion(spec, helpers, { store });
+function fail(id: number, error: unknown): void {
+  send({ kind: 'failed', id, message: error instanceof Error ? error.message : String(error) });
+}
+
+async function open({ id, spec }: Extract<ToServing, { kind: 'open' }>): Promise<void> {
+  const { writeback = spec.upper?.limit === undefined, acls = true } = spec.kernel ?? {};
+  const wanted = wantedFor(isOnUnion(spec) ? 'never' : spec.passthrough, { writeback, acls });
+  opened.set(id, { ...(await openUnion(spec, helpers, { store })), spec, wanted });
+  send({ kind: 'opened', id });
+}
+
+/** From here on nothing is found by the path of one of its directories. */
+function serve({ id, fd }: Extract<ToServing, { kind: 'serve' }>): void {
+  const { fileSystem, union, close, spec, wanted } = take(id);
   served.add(union);
-  const { writeback = spec.upper?.limit === undefined, acls = true, xattrs, timeout } = spec.kernel ?? {};
+  const { xattrs, timeout } = spec.kernel ?? {};
   server.add({
-    fd, fileSystem, wanted: wantedFor(isOnUnion(spec) ? 'never' : spec.passthrough, { writeback, acls }),
+    fd, fileSystem, wanted,
     ...(xattrs === false ? { refused: XATTR_OPCODES } : {}), ...(timeout === undefined ? {} : { validity: Math.floor(timeout) }),
     ...(trace ? { trace: (line: string) => send({ kind: 'trace', line }) } : {}),
     onEnd: () => {
@@ -63,6 +91,18 @@ async function serve({ id, fd, spec }: Extract<ToServing, { kind: 'serve' }>): P
     },
   });
   send({ kind: 'serving', id });
+}
+
+function drop(id: number): void {
+  const { fileSystem, close } = take(id);
+  fileSystem.destroy();
+  close();
+}
+
+function take(id: number): Opened {
+  const found = opened.get(id) as Opened;
+  opened.delete(id);
+  return found;
 }
 
 send({ kind: 'ready', wakeFd: server.wakeFd });

@@ -1,4 +1,4 @@
-import { existsSync, lstatSync, readlinkSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, lstatSync, readlinkSync, realpathSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { UfsError } from '../errors.ts';
 import { type Entry, linkKey, type ObjectKey } from '../tree/entry.ts';
@@ -7,7 +7,7 @@ import { makeDirectory } from './durable.ts';
 import { putObject } from './index-database.ts';
 import { shortId, type LayerId } from './layer-id.ts';
 import { readObjects, writeObjects } from './objects-file.ts';
-import { contentDirectory, objectsPath, recipePath } from './paths.ts';
+import { contentDirectory, objectsPath, recipePath, StorePaths } from './paths.ts';
 import type { ReadOnlyStore } from './read-only-store.ts';
 import type { LayerRecord } from './records.ts';
 import type { StoreState } from './state.ts';
@@ -105,6 +105,13 @@ function known<T>(value: T | undefined, what: string): T {
 export function borrowedFrom(layerDirectory: string): string | undefined {
   const content = contentDirectory(layerDirectory);
   return lstatSync(content, { throwIfNoEntry: false })?.isSymbolicLink() === true ? dirname(readlinkSync(content)) : undefined;
+}
+
+/** The stores that have the data of layers of the store at `root`, other than that: their real paths. */
+export function lendingStores(root: string, layers: readonly LayerRecord[]): string[] {
+  const paths = new StorePaths(root);
+  const lenders = layers.flatMap(({ number, borrowed }) => (borrowed === undefined ? [] : (borrowedFrom(paths.layer(number)) ?? [])));
+  return [...new Set(lenders.map((directory) => dirname(dirname(directory))))].filter((lender) => existsSync(lender)).map((lender) => realpathSync(lender));
 }
 
 /** Has borrowed layers look where their stores are now: those may be mounted elsewhere than they were. */

@@ -13,6 +13,7 @@ import { belongsToEngine } from '../../graph/layer-labels.ts';
 import { findSubject, topLayer, upperOf, withSubject } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import type { MountSpec } from '../../mount/spec.ts';
+import { refuseWaiting } from '../../mount/waiting.ts';
 import { overlayMount } from '../../overlay/options.ts';
 import type { Container } from '../../store/containers.ts';
 import type { Store } from '../../store/store.ts';
@@ -119,6 +120,7 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
   const release = await store.borrow(bottom, `the mount on ${directory}`);
   let mounted: Mounted;
   try {
+    refuseWaiting(store, spec, bottom, context.mounts());
     mounted = await context.mounter.mount(spec);
     warnOfGaps(context, flags.transport);
   } catch (error) {
