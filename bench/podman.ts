@@ -1,7 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { Bench } from '../test/helpers/cli.ts';
 import { Podman } from '../test/e2e/podman.ts';
+import { installMountProgram } from '../test/overlay/install.ts';
 import { type Contender, EngineBench, type Job, MAKE_MANY } from './engines.ts';
 
 /** What podman's users wait for, on the kernel's overlayfs, and with fuse-overlayfs and ufs as mount programs, in turns in one run. See README.md beside this file. */
@@ -9,17 +8,14 @@ const rootless = !process.argv.includes('--root');
 // podman wants short paths.
 const place = new EngineBench('ufs-');
 
-/** Longer than a mount server stays without mounts. */
-const IDLE = 'sleep 3';
+/** Ends the server of mounts that the runs before have left, as a minute without a mount does. */
+const END_SERVER = 'pkill -f overlay/server-process.js && sleep 0.5 || true';
 
 /** Work, in this order. */
 const jobs: (Job<Podman> & { rootless?: true })[] = [
   { name: 'import of Debian', timed: (podman) => void podman.podman('import', '-q', place.path('debian.tar'), 'debian') },
-  { name: 'run --rm true, while nothing else runs', before: () => void place.sh(IDLE), timed: (podman) => void podman.runImage('debian', 'true') },
-  {
-    name: 'run --rm true', before: (podman) => void podman.podman('run', '-d', '--name', 'other', 'debian', 'sleep', '600'),
-    timed: (podman) => void podman.runImage('debian', 'true'), after: (podman) => void podman.podman('rm', '-f', '-t', '0', 'other'),
-  },
+  { name: 'run --rm true, where no server of ufs runs yet', before: () => void place.sh(END_SERVER), timed: (podman) => void podman.runImage('debian', 'true') },
+  { name: 'run --rm true', timed: (podman) => void podman.runImage('debian', 'true') },
   { name: 'build', timed: (podman) => void podman.podman('build', '-q', '--no-cache', '--isolation', 'chroot', '-t', 'built', place.path('context')), after: (podman) => void podman.podman('rmi', 'built') },
   {
     name: 'commit of 10,000 files',
@@ -43,9 +39,7 @@ try {
   place.makeInputs();
   place.sh(`mkdir -p big/1; cp /bin/busybox big; for f in $(seq 100); do head -c 100k /dev/urandom >big/1/$f; done; for d in $(seq 2 100); do cp -r big/1 big/$d; done; tar -C big -cf big.tar .; rm -r big
     chmod 711 . disk; chmod -R a+rX context *.tar`);
-  const ours = bench.path('ufs-overlay');
-  writeFileSync(ours, `#!/bin/sh\nexec ${process.execPath} ${resolve(import.meta.dirname, '../src/overlay/main.js')} "$@"\n`, { mode: 0o755 });
-  for (const [name, mountProgram] of [['overlayfs'], ['fuse-overlayfs', place.run('which', 'fuse-overlayfs').trim()], ['ufs', ours]] as const) {
+  for (const [name, mountProgram] of [['overlayfs'], ['fuse-overlayfs', place.run('which', 'fuse-overlayfs').trim()], ['ufs', installMountProgram(bench.path('installed'))]] as const) {
     contenders.push({ name, engine: new Podman(bench, name.slice(0, 1), { rootless, ...(mountProgram === undefined ? {} : { mountProgram }) }) });
   }
   const results = place.measure(contenders, jobs.filter((job) => rootless || job.rootless !== true));

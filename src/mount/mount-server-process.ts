@@ -1,5 +1,9 @@
-import { serveMounts } from './serve-mounts.ts';
+import { MountServer } from './mount-server.ts';
+import { asSoleServer } from './sole-server.ts';
 
 /** The process of a mount server, as `MountClient` starts it. Its arguments: its socket, what it serves, and the file it logs to. */
 const [socket, serves, logFile] = process.argv.slice(2) as [string, string, string];
-await serveMounts({ socket, serves, logFile });
+await asSoleServer({ lock: `${socket}.lock`, logFile }, async (mounter, log) => {
+  log.info({ socket, serves }, 'serving mounts');
+  await new MountServer({ mounter, serves, log }).run(socket);
+});

@@ -13,8 +13,6 @@ export interface MountServerOptions {
   /** What its mounts are for: clients that want others' are refused. */
   serves: string;
   log: Logger;
-  /** Not to end by itself. */
-  stay?: boolean;
 }
 
 /** Serves mounts for a process that may end, be killed and be started again: its mounts are here meanwhile. */
@@ -22,7 +20,6 @@ export class MountServer {
   readonly #mounter: Mounter;
   readonly #serves: string;
   readonly #log: Logger;
-  readonly #stay: boolean;
   readonly #server: Server;
   readonly #clients = new Set<Socket>();
   readonly #mounts = new Map<number, RemoteMount>();
@@ -30,11 +27,10 @@ export class MountServer {
   #mounting = 0;
   #idle: NodeJS.Timeout | undefined;
 
-  constructor({ mounter, serves, log, stay = false }: MountServerOptions) {
+  constructor({ mounter, serves, log }: MountServerOptions) {
     this.#mounter = mounter;
     this.#serves = serves;
     this.#log = log;
-    this.#stay = stay;
     this.#server = createServer((socket) => this.#welcome(socket));
   }
 
@@ -88,7 +84,7 @@ export class MountServer {
 
   #rest(): void {
     clearTimeout(this.#idle);
-    if (this.#stay || this.#clients.size + this.#mounts.size + this.#mounting > 0) return;
+    if (this.#clients.size + this.#mounts.size + this.#mounting > 0) return;
     this.#idle = setTimeout(() => {
       this.#log.info('no mounts and no clients: stopped');
       this.#server.close();

@@ -2,10 +2,8 @@ import { UfsError } from '../errors.ts';
 
 /** What the mount program was called with. */
 export interface Invocation {
-  action: 'mount' | 'serve' | 'help' | 'version';
-  /** Stay, and serve the mount here. */
-  foreground: boolean;
-  /** Tell each request on standard error; stays, too. */
+  action: 'mount' | 'help' | 'version';
+  /** Tell each request on standard error. */
   debug: boolean;
   /** All `-o`, as one. */
   options: string;
@@ -15,11 +13,14 @@ export interface Invocation {
   unknown: string[];
 }
 
-const ACTIONS: Readonly<Record<string, Invocation['action']>> = { '-h': 'help', '--help': 'help', '-V': 'version', '--version': 'version', '--serve': 'serve' };
+const ACTIONS: Readonly<Record<string, Invocation['action']>> = { '-h': 'help', '--help': 'help', '-V': 'version', '--version': 'version' };
+
+/** What has the mount program serve the mount itself is none of the mount's. */
+const FOREGROUND: ReadonlySet<string> = new Set(['-f', '--foreground']);
 
 /** Options may stand anywhere, as for fuse-overlayfs. UFS_USAGE where -o has no value. */
 export function parseArguments(argv: readonly string[]): Invocation {
-  const invocation: Invocation = { action: 'mount', foreground: false, debug: false, options: '', target: undefined, unknown: [] };
+  const invocation: Invocation = { action: 'mount', debug: false, options: '', target: undefined, unknown: [] };
   const options: string[] = [];
   const words = argv[Symbol.iterator]();
   for (const word of words) {
@@ -29,8 +30,8 @@ export function parseArguments(argv: readonly string[]): Invocation {
       options.push(value);
     } else if (word.startsWith('-o')) options.push(word.slice(2));
     else if (word in ACTIONS) invocation.action = ACTIONS[word] as Invocation['action'];
-    else if (word === '-f' || word === '--foreground') invocation.foreground = true;
-    else if (word === '-d' || word === '--debug') invocation.foreground = invocation.debug = true;
+    else if (word === '-d' || word === '--debug') invocation.debug = true;
+    else if (FOREGROUND.has(word)) continue;
     else if (word === '--') {
       for (const operand of words) invocation.target = operand;
     } else if (word.startsWith('-') && word !== '-') invocation.unknown.push(word);

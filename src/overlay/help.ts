@@ -2,7 +2,8 @@ export const HELP = `Usage: ufs-overlay [-f] [-d] -o OPTION[,OPTION…] [SOURCE]
 
 Mounts directories as one, as fuse-overlayfs does: the mount program of podman, buildah and CRI-O
 (storage.options.overlay mount_program), and of mount -t fuse3.ufs-overlay. Returns when it is mounted.
-One process serves all mounts of a user; it is started when needed, and ends with the last.
+One process serves all mounts of a user; it is started when needed, and ends a minute after the last, or
+UFS_OVERLAY_IDLE seconds after it, and with its namespaces.
 
   -o OPTIONS     see below; may be given several times
   -f             stay, and serve the mount in this process

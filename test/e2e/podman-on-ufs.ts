@@ -7,6 +7,7 @@ import { Bench, until } from '../helpers/cli.ts';
 import { needsProgram, needsRootAndFuse } from '../helpers/needs.ts';
 import { processesWith } from '../helpers/processes.ts';
 import { readableFor } from '../helpers/user-namespace.ts';
+import { installMountProgram } from '../overlay/install.ts';
 import { Podman } from './podman.ts';
 import { writeContext } from './sample-image.ts';
 import { needsSubordinateUser } from './subordinate-user.ts';
@@ -14,8 +15,8 @@ import { needsSubordinateUser } from './subordinate-user.ts';
 /** Why podman can't be run on ufs here; false where it can. */
 export const needsPodman: string | false = needsRootAndFuse || ['podman', 'buildah', 'runc'].map(needsProgram).find((missing) => missing !== false) || needsSubordinateUser;
 
-/** The built mount program. */
-const MAIN = resolve(import.meta.dirname, '../../src/overlay/main.js');
+/** The folder of this build. */
+const BUILD = resolve(import.meta.dirname, '../..');
 
 /**
  * What a tree holds, a line for each thing: kinds, modes, owners, sizes, targets; devices; content; names of one file; xattrs. Without times, which are different in
@@ -42,7 +43,8 @@ export class PodmanOnUfs {
     this.bench.sh('chmod 711 .');
     this.#copy = mkdtempSync(join(tmpdir(), 'ufs-clone-'));
     this.program = this.bench.path('ufs-overlay');
-    writeFileSync(this.program, `#!/bin/sh\nexec ${process.execPath} ${rootless ? readableFor(MAIN, this.#copy) : MAIN} "$@"\n`, { mode: 0o755 });
+    const installed = installMountProgram(this.bench.path('installed'), rootless ? readableFor(BUILD, this.#copy) : BUILD);
+    writeFileSync(this.program, `#!/bin/sh\nUFS_OVERLAY_IDLE=2 exec ${installed} "$@"\n`, { mode: 0o755 });
     this.ufs = new Podman(this.bench, 'ufs', { rootless, mountProgram: this.program });
     this.native = new Podman(this.bench, 'native', { rootless });
   }
@@ -93,7 +95,7 @@ export class PodmanOnUfs {
     assert.equal(podman.sh(`grep -c ' ${podman.directory}/.*fuse' /proc/self/mountinfo || true`), '0\n');
     await until(() => this.servers(podman).length === 0, 'the server ends with its last mount');
     assert.deepEqual(podman.sh(`cd ${podman.directory}/graph/overlay; find . -mindepth 1 ! -name .has-mount-program ! -name l`), '');
-    assert.deepEqual(podman.sh(`cd ${podman.directory}/runtime; find . -type s`), '');
+    assert.deepEqual(podman.sh(`cd ${podman.directory}/runtime; find ufs-overlay -mindepth 1 ! -name log`), '');
   }
 
   async close(): Promise<void> {

@@ -52,7 +52,7 @@ export function readableFor(file: string, copy: string): string {
   return join(copy, relative(root, file));
 }
 
-/** The folder that holds node_modules, above the build. */
-function packageRoot(at: string): string {
+/** The folder that holds node_modules, above a folder of the build. */
+export function packageRoot(at: string): string {
   return succeeds(['test', '-d', join(at, 'node_modules')]) ? at : packageRoot(resolve(at, '..'));
 }

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
 import { type Bench, mountsBelow, type Result, until } from '../helpers/cli.ts';
+import { processesWith } from '../helpers/processes.ts';
+import { installMountProgram } from './install.ts';
 
 /** The mount program, with servers of its own. */
 export class OverlayProgram {
   readonly bench: Bench;
-  readonly command = resolve(import.meta.dirname, '../../src/overlay/main.js');
+  readonly command: string;
   readonly environment: NodeJS.ProcessEnv;
   readonly #run: string;
 
@@ -14,8 +15,8 @@ export class OverlayProgram {
     this.bench = bench;
     this.#run = bench.path('run');
     mkdirSync(this.#run, { mode: 0o700 });
-    this.environment = { ...process.env, XDG_RUNTIME_DIR: this.#run };
-    chmodSync(this.command, 0o755);
+    this.command = installMountProgram(bench.path('installed'));
+    this.environment = { ...process.env, XDG_RUNTIME_DIR: this.#run, UFS_OVERLAY_IDLE: '0.2' };
   }
 
   /** Runs it; whatever its exit code. */
@@ -50,14 +51,7 @@ export class OverlayProgram {
 
   /** The processes that serve mounts. */
   servers(): number[] {
-    return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-      try {
-        const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return words.some((word) => word.startsWith(`${this.#run}/`)) || (words.includes('--serve') && readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`XDG_RUNTIME_DIR=${this.#run}\0`));
-      } catch {
-        return false;
-      }
-    });
+    return processesWith((word) => word.startsWith(`${this.#run}/`));
   }
 
   /** Waits until its server has ended, as it does after the last mount. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
+
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { Bench, mountsBelow, type Result, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
@@ -134,6 +135,40 @@ describe('the mount program', { skip: needsRootAndFuse }, () => {
     await program.ended();
   });
 
+  test('a server that was killed is replaced by the next mount', async () => {
+    program.mount('lowerdir=l', 'm');
+    process.kill(program.servers()[0] as number, 'SIGKILL');
+    await until(() => program.servers().length === 0, 'it is gone');
+    bench.sh('umount -l m');
+    mounted('lowerdir=l', () => assert.equal(sh('cat f'), 'low\n'));
+  });
+
+  test('a server keeps nothing open that it was started with', async () => {
+    await program.ended();
+    const child = spawn(program.command, ['-o', 'lowerdir=l', 'm'], { cwd: bench.directory, stdio: ['ignore', 'pipe', 'pipe', 'pipe'], env: program.environment });
+    const closed = child.stdio.slice(1).map((pipe) => new Promise((done) => (pipe as NodeJS.ReadableStream).resume().once('end', done)));
+    await Promise.all(closed);
+    assert.equal(sh('cat f'), 'low\n');
+    bench.sh('umount m');
+  });
+
+  test('a server that can not be started is told, with where it says why', async () => {
+    await program.ended();
+    bench.sh('mkdir bin; for tool in readlink mkdir mkfifo setsid rm; do ln -s /usr/bin/$tool bin; done');
+    const { status, stderr } = spawnSync(program.command, ['-o', 'lowerdir=l', 'm'], { cwd: bench.directory, env: { ...program.environment, PATH: bench.path('bin') } });
+    assert.equal(status, 1);
+    assert.match(stderr.toString(), /^ufs-overlay: Cannot start a server of mounts: \S+\/run\/ufs-overlay\/log says why\n$/);
+    assert.match(bench.sh('cat run/ufs-overlay/log'), /node/);
+    assert.deepEqual(fs.readdirSync(bench.path('run/ufs-overlay')).flatMap((name) => (name === 'log' ? [] : fs.readdirSync(bench.path('run/ufs-overlay', name)))), []);
+  });
+
+  test('a server ends with its user namespace, though something is left mounted in it', async () => {
+    const { code, out, err } = bench.run('unshare', ['-Urm', '--propagation', 'slave', '/bin/bash', '-euc', `XDG_RUNTIME_DIR=${bench.path('run')} ${program.command} -o lowerdir=l m; cat m/f`]);
+    assert.deepEqual([code, out], [0, 'low\n'], err);
+    assert.equal(program.servers().length, 1);
+    await program.ended();
+  });
+
   test('-f stays until it is unmounted, -d tells each request', async () => {
     for (const flags of [['-f'], ['-d']]) {
       const running = program.start(...flags, '-o', 'lowerdir=l', 'm');
@@ -188,11 +223,12 @@ describe('the mount program', { skip: needsRootAndFuse }, () => {
     bench.sh('umount m');
   });
 
-  test('it tells its version and how it is used', () => {
+  test('it tells its version and how it is used, and starts no server for that', async () => {
+    await program.ended();
     assert.match(program.run('--version').out, /^ufs-overlay: version \d+\.\d+\.\d+\n/);
     assert.match(program.run('-V').out, /^ufs-overlay: version /);
     const help = program.run('--help').out;
     for (const word of ['lowerdir=', 'uidmapping=', 'squash_to_root', 'xattr_permissions', '--serve']) assert.ok(help.includes(word), word);
-    assert.ok(!fs.existsSync(bench.path('run/ufs-overlay')) || program.servers().length <= 1);
+    assert.deepEqual(program.servers(), []);
   });
 });

@@ -1,30 +1,29 @@
 import { fstatSync, openSync, rmSync, statSync } from 'node:fs';
 import { hasCode } from '../../fs/errno.ts';
 import { flock, LOCK_EX, LOCK_NB } from '../../fs/host/file.ts';
-import { fileLogger } from '../log.ts';
-import { ANOTHER_SERVES } from './mount-messages.ts';
-import type { MountClientOptions } from './mount-client.ts';
-import { MountServer } from './mount-server.ts';
+import type { Logger } from '../log.ts';
 import { Mounter } from './mounter.ts';
 
-/** Makes this process a mount server until it has neither clients nor mounts, or a signal comes. It ends at once where another one is at the socket. */
-export async function serveMounts({ socket, serves, logFile }: Omit<MountClientOptions, 'log'>, { stay = false } = {}): Promise<void> {
+/** How a process ends that found another one serving. */
+export const ANOTHER_SERVES = 3;
+
+/**
+ * Makes this process the one that serves mounts where `lock` is, until `serve` is done or a signal comes; then nothing of it is mounted. It ends at once where another one
+ * has the lock. Standard error has to be the log file: what ends a process is told there.
+ */
+export async function asSoleServer({ lock, logFile }: { lock: string; logFile: string }, serve: (mounter: Mounter, log: Logger) => Promise<void>): Promise<void> {
   // Two clients that found nobody may have started one each. The kernel ends the lock with the process.
-  const lock = `${socket}.lock`;
   if (!isLocked(lock)) process.exit(ANOTHER_SERVES);
   process.once('exit', () => rmSync(lock, { force: true }));
-  const log = fileLogger(logFile);
   const mounter = new Mounter((message) => log.error(message), { store: false });
   // It takes as long as all else here: the first client needn't wait for it then.
   mounter.start();
-
-  process.once('uncaughtExceptionMonitor', (error) => log.fatal({ err: error }, 'failed'));
+  const log = (await import('../log.ts')).fileLogger(logFile);
   process.on('warning', (warning) => log.warn({ err: warning }, 'warning'));
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void mounter.close().then(() => process.exit(0)));
   process.on('SIGHUP', () => undefined);
 
-  log.info({ socket, serves }, 'serving mounts');
-  await new MountServer({ mounter, serves, log, stay }).run(socket);
+  await serve(mounter, log);
   await mounter.close();
 }
 
