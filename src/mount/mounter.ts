@@ -1,13 +1,12 @@
-import { totalmem } from 'node:os';
-import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { clearUmask } from '../../fs/host/make.ts';
 import { signalEventfd } from '../../fs/host/process.ts';
 import { nameToText } from '../../fs/name.ts';
 import { mount, replaceStale, unmount } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
 import { mountInProcess } from './process-mount.ts';
-import type { FromServing, ServingData, ToServing } from './serving-thread.ts';
+import type { FromServing, ToServing } from './serving-thread.ts';
 import type { MountSpec } from './spec.ts';
+import { startThread, type StartedThread } from './start-thread.ts';
 
 /** A mount this process serves. */
 export interface Mounted {
@@ -16,11 +15,6 @@ export interface Mounted {
   readonly ended: Promise<void>;
 }
 
-/**
- * Megabytes of objects the serving thread may have before V8 ends it. Nodes stay as long as the kernel knows them, at some 500 bytes, where the kernel has 1,100 for its own:
- * V8's 4 GB are some 8 million files, which a machine of 16 GB remembers.
- */
-const HEAP_LIMIT = Math.max(4096, Math.floor(totalmem() / 2 ** 21));
 /** Milliseconds a mount or the thread may take to end. */
 const STOP_PATIENCE = 2000;
 
@@ -30,7 +24,7 @@ interface Entry extends Mounted {
   kill?: () => void;
 }
 
-type Thread = { worker: Worker; port: MessagePort; wakeFd: number };
+type Thread = StartedThread & { wakeFd: number };
 
 /**
  * Mounts file systems. All that the dev-fuse transport has are served by one thread of this process, which starts with the first; a fuse-native one has a
@@ -54,10 +48,10 @@ export class Mounter {
     this.#trace = trace;
   }
 
-  /** Starts the serving thread before there is something to serve. */
-  start(): void {
+  /** Has a serving thread that starts already. */
+  use(thread: StartedThread): void {
     // Where it fails, the first mount says so.
-    (this.#thread ??= this.#start()).catch(() => undefined);
+    (this.#thread ??= this.#start(thread)).catch(() => undefined);
   }
 
   mounts(): Mounted[] {
@@ -67,7 +61,7 @@ export class Mounter {
   /** Mounts, and answers once it is served. */
   async mount(spec: MountSpec): Promise<Mounted> {
     if (spec.transport === 'fuse-native') return await this.#mountInProcess(spec);
-    const thread = await (this.#thread ??= this.#start());
+    const thread = await (this.#thread ??= this.#start(startThread({ store: this.#store, trace: this.#trace !== undefined })));
     // One that lost its server may be above the directories of the one that replaces it.
     replaceStale(spec.target);
     const id = this.#nextId++;
@@ -149,7 +143,7 @@ export class Mounter {
   }
 
   /** The serving thread keeps the process alive only while somebody waits for its answer. */
-  async #whileWaiting(port: MessagePort, answer: Promise<void>): Promise<void> {
+  async #whileWaiting(port: Thread['port'], answer: Promise<void>): Promise<void> {
     if (this.#waiting++ === 0) port.ref();
     try {
       await answer;
@@ -163,17 +157,12 @@ export class Mounter {
     signalEventfd(thread.wakeFd);
   }
 
-  async #start(): Promise<Thread> {
+  async #start({ worker, port }: StartedThread): Promise<Thread> {
     // The mask is the process's, and can't be set in a thread: what the thread makes has exactly the modes it was asked for.
     clearUmask();
-    const { port1, port2 } = new MessageChannel();
-    // Node isn't to keep count of descriptors, and close them with the thread: what node:fs opened there (content of layers) is closed by our own calls.
-    const worker = new Worker(new URL('./serving-thread.js', import.meta.url), {
-      workerData: { port: port2, store: this.#store, trace: this.#trace !== undefined } satisfies ServingData, transferList: [port2], trackUnmanagedFds: false, resourceLimits: { maxOldGenerationSizeMb: HEAP_LIMIT },
-    });
     const wakeFd = await new Promise<number>((resolve, reject) => {
       worker.once('error', reject);
-      port1.on('message', (message: FromServing) => {
+      port.on('message', (message: FromServing) => {
         if (message.kind === 'ready') resolve(message.wakeFd);
         else this.#received(message);
       });
@@ -184,7 +173,7 @@ export class Mounter {
       this.#mounts.clear();
       for (const answer of this.#asked.values()) answer(error);
     });
-    return { worker, port: port1, wakeFd };
+    return { worker, port, wakeFd };
   }
 
   #received(message: Exclude<FromServing, { kind: 'ready' }>): void {

@@ -1,6 +1,5 @@
 import { dirname, join } from 'node:path';
 import { asSoleServer } from '../mount/sole-server.ts';
-import { OverlayServer } from './server.ts';
 
 /** Milliseconds a server stays without a mount; the next start of a container needn't wait for another one. */
 const IDLE = 60_000;
@@ -14,5 +13,6 @@ const stacked = flags.includes('--stacked');
 const seconds = Number(process.env['UFS_OVERLAY_IDLE'] || IDLE / 1000);
 await asSoleServer({ lock: `${place}.lock`, logFile: join(dirname(place), 'log') }, async (mounter) => {
   const idle = stacked ? 0 : flags.includes('--stay') ? Infinity : seconds * 1000;
+  const { OverlayServer } = await import('./server.ts');
   await new OverlayServer({ place, mounter, stacked, idle }).run();
 });
