@@ -1,4 +1,5 @@
-import { realpathSync, statfsSync, statSync } from 'node:fs';
+import { statfsSync } from 'node:fs';
+import { realpath, stat, statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Name, nameFromText, nameToBytes } from '../../fs/name.ts';
 import type { MountSpec } from './spec.ts';
@@ -8,37 +9,37 @@ const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
 /**
  * Whether a mount's directories are on another FUSE mount, or are found through one: that may be served by the very process this one would be served by, which then waited
- * for itself. What is mounted as the root isn't counted: it was there before any server that is found below it.
+ * for itself. What is mounted as the root isn't counted: it was there before any server that is found below it. Where one doesn't answer, only who asks waits.
  */
-export function isOnFuse(spec: MountSpec): boolean {
-  const root = statSync('/').dev;
-  const seen = new Map<Name, boolean>();
-  const isOn = (path: Name): boolean => {
-    let on = seen.get(path);
-    if (on === undefined) {
-      const bytes = nameToBytes(path);
-      on = (statfsSync(bytes).type === FUSE_SUPER_MAGIC && statSync(bytes).dev !== root) || (path !== '/' && isOn(dirname(path) as Name));
-      seen.set(path, on);
-    }
-    return on;
+export async function isOnFuse(spec: MountSpec): Promise<boolean> {
+  const root = (await stat('/')).dev;
+  const seen = new Map<Name, Promise<boolean>>();
+  const ask = async (path: Name): Promise<boolean> => {
+    const bytes = nameToBytes(path);
+    return ((await statfs(bytes)).type === FUSE_SUPER_MAGIC && (await stat(bytes)).dev !== root) || (path !== '/' && (await isOn(dirname(path) as Name)));
   };
-  return some(spec, (path) => isOn(realpathSync.native(path, 'latin1') as Name));
+  const isOn = async (path: Name): Promise<boolean> => {
+    const known = seen.get(path) ?? ask(path);
+    seen.set(path, known);
+    return await known;
+  };
+  const answers = await Promise.allSettled(directoriesOf(spec).map(async (path) => await isOn((await realpath(path, 'latin1')) as Name)));
+  return answers.some((answer) => answer.status === 'fulfilled' && answer.value);
 }
 
 /** Whether what a mount shows is on a union itself: the kernel lets nothing there be passed through (ELOOP). */
 export function isOnUnion(spec: MountSpec): boolean {
-  return some(spec, (path) => [FUSE_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC].includes(statfsSync(path).type));
-}
-
-/** Asks of a mount's directories. What isn't there, or can't be reached, isn't counted: who mounts says so. */
-function some({ lower, between = [], upper }: MountSpec, ask: (path: Buffer) => boolean): boolean {
-  const below = lower.kind === 'directories' ? [...lower.paths, ...(lower.data ?? [])] : [nameFromText(lower.store)];
-  const paths = [...below, ...between.map(({ directory }) => directory), ...(upper === undefined ? [] : [upper.directory, upper.work])];
-  return paths.some((path) => {
+  return directoriesOf(spec).some((path) => {
     try {
-      return ask(nameToBytes(path));
+      return [FUSE_SUPER_MAGIC, OVERLAYFS_SUPER_MAGIC].includes(statfsSync(path).type);
     } catch {
+      // What isn't there, or can't be reached: who mounts says so.
       return false;
     }
   });
+}
+
+function directoriesOf({ lower, between = [], upper }: MountSpec): Buffer[] {
+  const below = lower.kind === 'directories' ? [...lower.paths, ...(lower.data ?? [])] : [nameFromText(lower.store)];
+  return [...below, ...between.map(({ directory }) => directory), ...(upper === undefined ? [] : [upper.directory, upper.work])].map(nameToBytes);
 }

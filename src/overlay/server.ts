@@ -86,7 +86,7 @@ export class OverlayServer {
   async #handle(request: Request): Promise<void> {
     try {
       const { spec, unknown } = mountAsked(request);
-      const stacked = !this.#options.stacked && isOnFuse(spec);
+      const stacked = !this.#options.stacked && (await isOnFuse(spec));
       if (!stacked) void (await this.#options.mounter.mount(spec)).ended.then(() => this.#used());
       answer(request, [...unknown.map((word) => `says unknown argument ignored: ${word}`), stacked ? 'stacked' : 'mounted']);
     } catch (error) {

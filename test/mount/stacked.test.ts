@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
-import { Bench, until } from '../helpers/cli.ts';
+import { Bench, mountsBelow, until } from '../helpers/cli.ts';
 import { needsOverlayfs, needsRootAndFuse } from '../helpers/needs.ts';
 import { OverlayProgram } from '../overlay/overlay-program.ts';
 
@@ -30,6 +30,21 @@ describe('mounts of the mount program on other unions', { skip: needsRootAndFuse
     bench.sh('umount m');
     await program.ended();
     assert.deepEqual(readdirSync(bench.path('run/ufs-overlay')), ['log']);
+  });
+
+  test('one on a mount that does not answer keeps no other one waiting', async () => {
+    const silent = program.start('-f', '-o', 'lowerdir=l', 'm');
+    await until(() => mountsBelow(bench.directory).length === 1, 'it is mounted');
+    silent.kill('SIGSTOP');
+    const waits = program.start('-o', 'lowerdir=m', 'm2');
+    await until(() => bench.sh('find run -name "*.reply"; find run -name "*.words"').trim().endsWith('.reply'), 'the server has taken the request');
+    program.mount('lowerdir=l', 'm3');
+    assert.equal(bench.sh('cat m3/f'), 'low\n');
+    silent.kill('SIGCONT');
+    assert.equal((await waits.ended).code, 0);
+    assert.equal(bench.sh('cat m2/f; umount m3 m2 m'), 'low\n');
+    await silent.ended;
+    await program.ended();
   });
 
   test('those on plain directories share a server', async () => {
