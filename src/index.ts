@@ -18,10 +18,12 @@ export { findImage, findSubject, openTrees, type Subject, withSubject } from './
 export { StoreDriver } from './docker/driver.ts';
 export type { ChangeKind, CreateOptions, GraphDriver, IdMap, InitOptions } from './plugin/graph-driver.ts';
 export { graphMethods } from './plugin/graph-methods.ts';
-export { GraphDriverHandler, PluginHandler, type HandlerOptions, type TlsFiles } from './plugin/handler.ts';
+export { DEFAULT_VOLUME_ROOT, GraphDriverHandler, PluginHandler, VolumeHandler, type HandlerOptions, type TlsFiles } from './plugin/handler.ts';
 export type { Call, Capability, Method } from './plugin/methods.ts';
 export { PluginMetrics } from './plugin/metrics.ts';
 export type { PluginLog } from './plugin/server.ts';
+export type { VolumeDriver, VolumeInfo } from './plugin/volume-driver.ts';
+export { volumeMethods } from './plugin/volume-methods.ts';
 export { MountClient } from './mount/mount-client.ts';
 export { Mounter, type Mounted } from './mount/mounter.ts';
 export type { MountSpec } from './mount/spec.ts';

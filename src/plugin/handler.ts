@@ -7,6 +7,8 @@ import { graphMethods } from './graph-methods.ts';
 import type { Capability } from './methods.ts';
 import { PluginMetrics } from './metrics.ts';
 import { type PluginLog, PluginServer, type ServerOptions } from './server.ts';
+import type { VolumeDriver } from './volume-driver.ts';
+import { volumeMethods } from './volume-methods.ts';
 
 /** Bytes of sockaddr_un's path, without the NUL at its end (unix(7)). */
 const SOCKET_PATH_MAX = 107;
@@ -114,6 +116,16 @@ export class PluginHandler {
 export class GraphDriverHandler extends PluginHandler {
   constructor(driver: GraphDriver, options: HandlerOptions = {}) {
     super([graphMethods(driver)], options);
+  }
+}
+
+/** Where drivers keep their volumes, unless they are told another place: a directory for each driver's name (go-plugins-helpers, volume/api.go, has the same). */
+export const DEFAULT_VOLUME_ROOT = '/var/lib/docker-volumes';
+
+/** Serves a volume driver to Docker: `new VolumeHandler(driver).serveUnix('mine')`, then `docker volume create -d mine`. */
+export class VolumeHandler extends PluginHandler {
+  constructor(driver: VolumeDriver, options: HandlerOptions = {}) {
+    super([volumeMethods(driver)], options);
   }
 }
 

@@ -7,6 +7,8 @@ import { bodyOf } from './request-body.ts';
 const MESSAGE_MAX = 1 << 20;
 /** Docker's ids are 64 hex digits, some with "-init", BuildKit's 25 letters and digits. */
 const ID = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,254}$/;
+/** Bytes a file's name may have. */
+const NAME_MAX = 255;
 
 /** A message's fields, by their names in lower case: Go takes any case. */
 export type Message = ReadonlyMap<string, unknown>;
@@ -63,14 +65,41 @@ export function mountLabelOf(message: Message): string {
 }
 
 export function createOptions(message: Message): CreateOptions {
-  const given = message.get('storageopt') ?? {};
-  const storageOptions: Record<string, string> = Object.create(null) as Record<string, string>;
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new BadRequest('Cannot read StorageOpt: not a JSON object');
-  for (const [key, value] of Object.entries(given)) {
-    if (typeof value !== 'string') throw new BadRequest(`Cannot read the storage option ${key}: not a string`);
-    storageOptions[key] = value;
+  return { parent: parentOf(message), mountLabel: mountLabelOf(message), storageOptions: optionsOf(message, 'StorageOpt', 'storage option') };
+}
+
+/** Options by their names; null, or nothing, is none. */
+function optionsOf(message: Message, key: string, what: string): Record<string, string> {
+  const given = message.get(key.toLowerCase()) ?? {};
+  const found: Record<string, string> = Object.create(null) as Record<string, string>;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) throw new BadRequest(`Cannot read ${key}: not a JSON object`);
+  for (const [name, value] of Object.entries(given)) {
+    if (typeof value !== 'string') throw new BadRequest(`Cannot read the ${what} ${name}: not a string`);
+    found[name] = value;
   }
-  return { parent: parentOf(message), mountLabel: mountLabelOf(message), storageOptions };
+  return found;
+}
+
+/** The volume a request is about, by moby's rule for names (daemon/names/names.go). It has no limit of their length, but drivers make files of them. */
+export function volumeNameOf(message: Message): string {
+  const name = text(message, 'Name');
+  if (name === '') throw new BadRequest('Cannot tell which volume is meant: Name is missing');
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/.test(name)) {
+    throw new BadRequest(`Cannot use ${JSON.stringify(name.slice(0, 300))} as name of a volume: it needs two characters or more, only letters, digits and _ . - are allowed, and the first is a letter or a digit`);
+  }
+  if (name.length > NAME_MAX) throw new BadRequest(`Cannot use ${JSON.stringify(`${name.slice(0, 30)}…`)} as name of a volume: it has ${name.length} characters, and ${NAME_MAX} are allowed`);
+  return name;
+}
+
+/** Who mounts a volume, or gives it back. */
+export function holderOf(message: Message): string {
+  const id = text(message, 'ID');
+  if (id === '') throw new BadRequest('Cannot tell who uses the volume: ID is missing');
+  return checkId(id, 'ID');
+}
+
+export function volumeOptions(message: Message): Record<string, string> {
+  return optionsOf(message, 'Opts', 'option');
 }
 
 export function initOptions(message: Message): InitOptions {
