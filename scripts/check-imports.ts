@@ -30,6 +30,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/overlay': ['fs', 'src/errors.ts', 'src/mount'],
   'src/graph': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/archive', 'src/changes', 'src/mount'],
   'src/plugin': ['fs', 'src/errors.ts', 'src/log.ts'],
+  'src/volume': ['fs', 'src/errors.ts'],
   'src/docker': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/mount', 'src/graph', 'src/plugin'],
   'src/cli': ['fs', 'src'],
   'src/index.ts': ['fs', 'src'],

@@ -1,0 +1,27 @@
+import { posix } from 'node:path';
+import { refused } from './refused.ts';
+
+/** The shortest path that means the same, without looking at the file system (Go, path.Clean). */
+export function cleanPath(path: string): string {
+  const normal = posix.normalize(path);
+  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
+}
+
+/** Whether a relative path stays below where it begins, by its words alone (Go, filepath.IsLocal). */
+export function isLocal(path: string): boolean {
+  if (path === '' || path.startsWith('/')) return false;
+  const clean = cleanPath(path);
+  return clean !== '..' && !clean.startsWith('../');
+}
+
+/** Refuses a target that is the root of the container, or not absolute. moby takes a backslash for a slash here, and nowhere else. */
+export function validateTmpfsMountDestination(target: string): void {
+  const slashed = target.replaceAll('\\', '/');
+  if (cleanPath(slashed) === '/') throw refused("invalid specification: destination can't be '/'");
+  validateAbsolute(target);
+}
+
+/** Refuses a path of a mount that isn't absolute. */
+export function validateAbsolute(path: string): void {
+  if (!path.replaceAll('\\', '/').startsWith('/')) throw refused(`invalid mount path: '${path}' mount path must be absolute`);
+}
