@@ -9,7 +9,7 @@ const rootless = !process.argv.includes('--root');
 const place = new EngineBench('ufs-');
 
 /** Ends the server of mounts that the runs before have left, as a minute without a mount does. */
-const END_SERVER = 'pkill -f overlay/server-process.js && sleep 0.5 || true';
+const END_SERVER = "pkill -f '[o]verlay/server-process.js' && sleep 0.5 || true";
 
 /** Work, in this order. */
 const jobs: (Job<Podman> & { rootless?: true })[] = [
