@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
@@ -8,6 +7,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { test } from 'node:test';
+import { selfSigned, writeCertificates } from './certificates.ts';
 import { Served } from './served.ts';
 
 /** Calls Plugin.Activate; the answer's text. */
@@ -51,14 +51,7 @@ test('with TLS Docker finds it by a .json file, and only who has the authority\'
   const served = new Served();
   t.after(() => served.close());
   const at = (name: string): string => join(served.directory, name);
-  const openssl = (...args: string[]): void => void execFileSync('openssl', args, { cwd: served.directory, stdio: ['ignore', 'ignore', 'pipe'] });
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  openssl('req', '-x509', ...key, '-keyout', 'ca.key', '-out', 'ca.pem', '-days', '2', '-subj', '/CN=authority');
-  fs.writeFileSync(at('ext'), 'subjectAltName=IP:127.0.0.1');
-  for (const name of ['server', 'client']) {
-    openssl('req', ...key, '-keyout', `${name}.key`, '-out', `${name}.csr`, '-subj', `/CN=${name}`);
-    openssl('x509', '-req', '-in', `${name}.csr`, '-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'ext', '-out', `${name}.pem`);
-  }
+  writeCertificates(served.directory);
   const pem = (name: string): string => fs.readFileSync(at(name), 'utf8');
   const client = { caFile: at('ca.pem'), certFile: at('client.pem'), keyFile: at('client.key') };
   await served.handler.serveTcp('secure', '127.0.0.1:0', { key: pem('server.key'), cert: pem('server.pem'), ca: pem('ca.pem'), client });
@@ -72,7 +65,7 @@ test('with TLS Docker finds it by a .json file, and only who has the authority\'
   await assert.rejects(activate(spec.Addr, { ca: files.ca }), 'a client without a certificate');
   await assert.rejects(activate(spec.Addr, { cert: files.cert, key: files.key }), { code: /SELF_SIGNED|UNABLE_TO/ }, 'a client that doesn\'t know the authority');
   await assert.rejects(activate(spec.Addr.replace('https:', 'http:')), { code: 'ECONNRESET' }, 'plain HTTP');
-  openssl('req', '-x509', ...key, '-keyout', 'other.key', '-out', 'other.pem', '-days', '2', '-subj', '/CN=client');
+  selfSigned(served.directory, 'other', 'client');
   await assert.rejects(activate(spec.Addr, { ca: files.ca, cert: pem('other.pem'), key: pem('other.key') }), 'a client with a certificate of its own making');
   await served.handler.close();
   assert.deepEqual(fs.readdirSync(at('specs')), []);
