@@ -15,7 +15,7 @@ export function isLocal(path: string): boolean {
 }
 
 /** Refuses a target that is the root of the container, or not absolute. moby takes a backslash for a slash here, and nowhere else. */
-export function validateTmpfsMountDestination(target: string): void {
+export function validateTarget(target: string): void {
   const slashed = target.replaceAll('\\', '/');
   if (cleanPath(slashed) === '/') throw refused("invalid specification: destination can't be '/'");
   validateAbsolute(target);

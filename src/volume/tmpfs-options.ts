@@ -19,5 +19,5 @@ export function convertTmpfsOptions(options: TmpfsOptions | undefined, readOnly:
 
 function inSuffixes(bytes: number): string {
   const [suffix, unit] = SUFFIXES.find(([, each]) => bytes % each === 0) ?? ['', 1];
-  return `${bytes / unit}${suffix}`;
+  return `${BigInt(bytes / unit)}${suffix}`;
 }

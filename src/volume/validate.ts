@@ -1,6 +1,6 @@
 import { isPropagation } from './mode.ts';
 import type { Mount } from './mount.ts';
-import { isLocal, validateAbsolute, validateTmpfsMountDestination } from './paths.ts';
+import { isLocal, validateAbsolute, validateTarget } from './paths.ts';
 import { quoted, refused } from './refused.ts';
 import { type SourceExists, existsOnHost } from './source-exists.ts';
 import { convertTmpfsOptions } from './tmpfs-options.ts';
@@ -18,7 +18,7 @@ export function checkMount(spec: Mount, exists: SourceExists | undefined): void 
   try {
     for (const [type, options, name] of OWN) if (spec.type !== type && spec[options] !== undefined) throw refused(`field ${name} must not be specified`);
     if (!spec.target) throw refused('field Target must not be empty');
-    validateTmpfsMountDestination(spec.target);
+    validateTarget(spec.target);
     checkType(spec, exists);
   } catch (error) {
     throw refused(`invalid mount config for type ${quoted(spec.type)}: ${(error as Error).message}`, { cause: error });
