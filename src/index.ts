@@ -1,4 +1,4 @@
-/** The library: the store, layer archives, changes, and mounts. `ufs/fs` has the file system alone. */
+/** The library: the store, layer archives, changes, mounts, and volumes. `ufs/fs` has the file system alone. */
 export { treeChanges, type TreeChange } from './changes/changes.ts';
 export { changesSize } from './changes/size.ts';
 export { UfsError } from './errors.ts';
@@ -29,3 +29,18 @@ export { Mounter, type Mounted } from './mount/mounter.ts';
 export type { MountSpec } from './mount/spec.ts';
 export type { AdditionalStore } from './store/additional-stores.ts';
 export { Store } from './store/store.ts';
+export { VolumeDrivers } from './volume/drivers.ts';
+export { defaultCopyMode, defaultPropagationMode, readWrite } from './volume/mode.ts';
+export type { BindOptions, DriverConfig, Mount, MountType, Propagation, TmpfsOptions, VolumeOptions } from './volume/mount.ts';
+export { parseMountOption } from './volume/mount-option.ts';
+export { MountPoint, type SetupOptions } from './volume/mount-point.ts';
+export { hasResource, inMountOrder, isBackwardCompatible, validateVolumeName } from './volume/mount-points.ts';
+export { parseMountRaw } from './volume/mount-raw.ts';
+export { parseMountSpec } from './volume/mount-spec.ts';
+export type { SourceExists } from './volume/source-exists.ts';
+export type { HeldPath } from './volume/subpath.ts';
+export { parseTmpfs, tmpfsMountOptions, validateTmpfsMountDestination } from './volume/tmpfs.ts';
+export { convertTmpfsOptions } from './volume/tmpfs-options.ts';
+export { validateMountConfig } from './volume/validate.ts';
+export { DEFAULT_DRIVER, type DetailedVolume, type Driver, type Volume, type VolumeScope } from './volume/volume.ts';
+export { parseVolumesFrom } from './volume/volumes-from.ts';
