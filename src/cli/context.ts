@@ -4,6 +4,8 @@ import type { MountClient } from '../mount/mount-client.ts';
 import type { Mounted, Mounter } from '../mount/mounter.ts';
 import type { PluginHandler } from '../plugin/handler.ts';
 import type { Store } from '../store/store.ts';
+import type { Volumes } from '../graph/volumes.ts';
+import type { RunDirectory } from './volumes.ts';
 
 /** Thrown where the store belongs to a process that serves it: the command line is run there instead. */
 export class RunInServer extends Error {
@@ -33,6 +35,8 @@ export interface Context {
   readonly kept: MountClient[];
   /** All mounts of the store: this process's, and those that outlive it. */
   mounts(): Mounted[];
+  /** The volumes of the store. `served`: where their mounts are from now on, before anything else is done with them. */
+  volumes(served?: RunDirectory): Promise<Volumes>;
   /** What it serves besides, each with its metrics. */
   readonly plugins: PluginHandler[];
   /** Where the process that serves the store listens. */

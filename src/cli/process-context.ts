@@ -7,7 +7,9 @@ import type { MountClient } from '../mount/mount-client.ts';
 import { type Mounted, Mounter } from '../mount/mounter.ts';
 import type { PluginHandler } from '../plugin/handler.ts';
 import { Store } from '../store/store.ts';
+import type { Volumes } from '../graph/volumes.ts';
 import { type Context, RunInServer } from './context.ts';
+import { openVolumes, type RunDirectory } from './volumes.ts';
 
 /** Milliseconds a server waits for the next command after its last mount is gone. */
 const IDLE = 500;
@@ -21,6 +23,7 @@ export class ProcessContext implements Context {
   root = '';
   exitCode = 0;
   #store: Promise<Store> | undefined;
+  #volumes: Promise<Volumes> | undefined;
   #server: ControlServer | undefined;
   #log: Logger | undefined;
   /** To the user; to the log where that may be gone. */
@@ -57,6 +60,11 @@ export class ProcessContext implements Context {
     return this.#store;
   }
 
+  volumes(served?: RunDirectory): Promise<Volumes> {
+    this.#volumes ??= openVolumes(this, served, this.#tell);
+    return this.#volumes;
+  }
+
   async #open(how: { create?: boolean; rebuild?: boolean }): Promise<Store> {
     try {
       return await Store.open(this.root, { ...how, log: this.#tell });
@@ -90,6 +98,7 @@ export class ProcessContext implements Context {
       },
       setRoot: () => {},
       store: () => owner.store(),
+      volumes: () => owner.volumes(),
       serve: () => owner.serve(),
       idle: async () => {},
     };

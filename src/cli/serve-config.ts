@@ -8,6 +8,8 @@ export const DEFAULT_CONFIG = '/etc/ufs/ufs.json';
 /** What `ufs serve` is told by a file: what its flags say too. */
 export interface ServeConfig {
   docker?: string | true;
+  volumes?: string | true;
+  volumeScope?: 'local' | 'global';
   runDirectory?: string;
   pluginDirectory?: string;
   /** "key=value", as of dockerd --storage-opt. */
@@ -19,6 +21,8 @@ const isText = (value: unknown): boolean => typeof value === 'string' && value !
 /** How each key is written, what it may be, and in which words. */
 const KEYS: Readonly<Record<string, { name: keyof ServeConfig; fits: (value: unknown) => boolean; words: string }>> = {
   docker: { name: 'docker', fits: (value) => typeof value === 'boolean' || isText(value), words: 'true, false or a name' },
+  volumes: { name: 'volumes', fits: (value) => typeof value === 'boolean' || isText(value), words: 'true, false or a name' },
+  'volume-scope': { name: 'volumeScope', fits: (value) => value === 'local' || value === 'global', words: '"local" or "global"' },
   'run-directory': { name: 'runDirectory', fits: isText, words: 'a path' },
   'plugin-directory': { name: 'pluginDirectory', fits: isText, words: 'a path' },
   'storage-opts': { name: 'storageOpts', fits: (value) => Array.isArray(value) && value.every(isText), words: 'a list of "key=value"' },

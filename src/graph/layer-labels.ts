@@ -6,7 +6,7 @@ export const PARENT = 'ufs.graph.parent';
 const LIMIT = 'ufs.graph.limit';
 
 export interface NewGraphLayer {
-  kind: 'image' | 'container';
+  kind: 'image' | 'container' | 'volume';
   parent?: string | undefined;
   /** Bytes it may take. */
   limit?: number | undefined;

@@ -20,6 +20,7 @@ import { KeyedLocks } from './keyed-locks.ts';
 import type { CountedMounts } from './mounts.ts';
 import { layerWithOwners, type NewOwners } from './owners.ts';
 import { openWhole, upperOf } from './trees.ts';
+import { removeUnused } from './unused-layers.ts';
 
 /** An engine's archives don't have the root for its time alone, which is when it was written to: so the same step of a build gives the same archive each time. */
 const ENGINES: ArchiveOptions = { rootTimes: false };
@@ -129,7 +130,7 @@ export class GraphLayers {
       } finally {
         release();
       }
-      await this.#dropUnused(layer.id);
+      await removeUnused(this.#store, layer.id);
     });
   }
 
@@ -172,7 +173,7 @@ export class GraphLayers {
       if (child !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${child}" stands on it`);
       this.#mounts.release(id);
       await this.#store.removeContainer(container.id);
-      await this.#dropUnused(container.sealed, container.parent);
+      await removeUnused(this.#store, container.sealed, container.parent);
     });
     return async () => await this.#store.emptyTrash();
   }
@@ -219,7 +220,7 @@ export class GraphLayers {
       if (this.#isWritable(id)) throw new UfsError('UFS_LAYER_IN_USE', `Cannot make a layer of "${id}": it is mounted, and may be written to`);
       const { layer } = await this.#asLayer(id);
       await this.#seal(id, container, layer);
-      await this.#dropUnused(container.parent);
+      await removeUnused(this.#store, container.parent);
       return layer;
     });
   }
@@ -326,20 +327,6 @@ export class GraphLayers {
       await this.#store.sealContainer(container.id, layer.id, { mounted: this.#mounts.mountOf(id) !== undefined });
     } finally {
       release();
-    }
-  }
-
-  /** Removes layers of the store that nothing needs any more, and those below. */
-  async #dropUnused(...layers: (LayerId | undefined)[]): Promise<void> {
-    for (const top of layers) {
-      for (let layer = top && this.#store.layer(top); layer !== undefined; layer = layer.parent && this.#store.layer(layer.parent)) {
-        try {
-          await this.#store.removeLayer(layer.id);
-        } catch (error) {
-          if ((error as UfsError).code !== 'UFS_LAYER_IN_USE') throw error;
-          break;
-        }
-      }
     }
   }
 

@@ -5,8 +5,7 @@ import { nameFromText, nameToText } from '../../fs/name.ts';
 import { unmount } from '../../fs/transport/mount.ts';
 import { findMounts } from '../../fs/transport/mounts.ts';
 import { flushMount } from '../mount/flush.ts';
-import type { MountClient } from '../mount/mount-client.ts';
-import type { Mounted } from '../mount/mounter.ts';
+import type { Mounted, Mounter } from '../mount/mounter.ts';
 import type { MountSpec } from '../mount/spec.ts';
 import { UsersFile } from './users-file.ts';
 
@@ -17,18 +16,21 @@ interface Entry {
   mount: Mounted | undefined;
 }
 
+/** What serves mounts: this process, or one that outlives it. */
+export type Mounting = Pick<Mounter, 'mount' | 'mounts'>;
+
 /**
  * Mounts that are asked for and given back by several users, each below one directory, in a directory named by its key. Mounts and users of a process before this one
  * go on; what the kernel holds beyond those is unmounted when this is made, because nobody serves it any more.
  */
 export class CountedMounts {
   readonly #directory: string;
-  readonly #client: MountClient;
+  readonly #client: Mounting;
   readonly #log: (message: string) => void;
   readonly #users: UsersFile;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(options: { directory: string; client: MountClient; log: (message: string) => void }) {
+  constructor(options: { directory: string; client: Mounting; log: (message: string) => void }) {
     this.#directory = options.directory;
     this.#client = options.client;
     this.#log = options.log;

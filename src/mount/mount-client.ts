@@ -65,7 +65,9 @@ export class MountClient {
 
   /** Mounts, and answers once it is served. UFS_MOUNT; UFS_STORE_IN_USE as for `open`. */
   async mount(spec: MountSpec): Promise<Mounted> {
-    const [mounted] = await this.#call({ mount: spec });
+    const call = (): Promise<Mounted[]> => this.#call({ mount: spec });
+    // One that was killed may not be known to have ended: what it was asked for ended with it.
+    const [mounted] = await call().catch((error: unknown) => (error instanceof ServerEnded ? call() : Promise.reject(error)));
     return mounted as Mounted;
   }
 
@@ -177,9 +179,16 @@ export class MountClient {
     this.#socket = undefined;
     if (this.#mounts.size > 0) this.#options.log(`The mount server at ${this.#options.socket} has ended, and ${this.#mounts.size} mounts with it`);
     for (const id of [...this.#mounts.keys()]) this.#ended(id);
-    for (const { failed } of this.#calls.values()) failed(new UfsError('UFS_MOUNT', `Cannot mount: the mount server at ${this.#options.socket} has ended`));
+    for (const { failed } of this.#calls.values()) failed(new ServerEnded(this.#options.socket));
     this.#calls.clear();
   };
+}
+
+/** It ended before it answered. */
+class ServerEnded extends UfsError {
+  constructor(socket: string) {
+    super('UFS_MOUNT', `Cannot mount: the mount server at ${socket} has ended`);
+  }
 }
 
 /** undefined where nobody listens. */

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { statAt } from '../../fs/host/at.ts';
 import { utimensAt } from '../../fs/host/attributes.ts';
@@ -31,6 +31,14 @@ export interface NewContainer {
   /** Id of the image `parent` is the top layer of. */
   image?: string;
   labels?: Labels;
+  /** What its root directory is, where it isn't as that of what it stands on. */
+  root?: RootAttributes;
+}
+
+export interface RootAttributes {
+  mode?: number | undefined;
+  uid?: number | undefined;
+  gid?: number | undefined;
 }
 
 export interface Container extends ContainerRecord {
@@ -64,6 +72,7 @@ export async function createContainer(state: StoreState, options: NewContainer):
     try {
       makeDirectory(join(staged, 'work'));
       makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : attributesOf(withPaths(state, below).diff));
+      if (options.root !== undefined) dressRoot(join(staged, 'diff'), options.root);
       await publish(state, staged, record, [], { sync: syncNew });
     } catch (error) {
       if (existsSync(staged)) renameSync(staged, state.paths.trashed(number));
@@ -99,6 +108,32 @@ export function makeUpper(path: string, root: { mode: number; uid: number; gid: 
   }
   // After the owner: chown(2) clears setuid and setgid.
   chmodSync(path, root === undefined ? 0o755 : root.mode & 0o7777);
+}
+
+function dressRoot(path: string, { mode, uid = -1, gid = -1 }: RootAttributes): void {
+  const { mode: before } = statSync(path);
+  try {
+    chownSync(path, uid, gid);
+  } catch (cause) {
+    throw new UfsError('UFS_STORE_WRITE', `Cannot give the root of a container to ${uid}:${gid}: ${(cause as Error).message}`, { cause });
+  }
+  // After the owner, as above.
+  chmodSync(path, mode ?? before & 0o7777);
+}
+
+/** Replaces the labels of a container, at one instant. */
+export async function relabelContainer(state: StoreState, id: string, labels: Labels): Promise<void> {
+  await state.serially(async () => {
+    const record: ContainerRecord = { ...state.table.findContainer(id), labels };
+    writeRecord(state, record);
+  });
+}
+
+function writeRecord(state: StoreState, record: ContainerRecord): void {
+  const aside = join(state.paths.staging, `manifest-${record.number}`);
+  rmSync(aside, { force: true });
+  replaceFile(manifestPath(state.paths.layer(record.number)), encodeManifest(record), aside);
+  state.table.add(record);
 }
 
 export async function removeContainer(state: StoreState, idOrName: string): Promise<void> {
@@ -155,10 +190,7 @@ export async function sealContainer(state: StoreState, id: string, layer: LayerI
     const used = mounted || state.table.containers().some((other) => other.on === record.id);
     const sealed: ContainerRecord = used ? { ...record, sealed: layer } : { ...rest, parent: layer, sealed: layer };
     const directory = state.paths.layer(record.number);
-    const aside = join(state.paths.staging, `manifest-${record.number}`);
-    rmSync(aside, { force: true });
-    replaceFile(manifestPath(directory), encodeManifest(sealed), aside);
-    state.table.add(sealed);
+    writeRecord(state, sealed);
     if (used) return;
     for (const name of ['diff', 'work']) {
       renameSync(join(directory, name), state.paths.trashed(`${name}-${record.number}`));

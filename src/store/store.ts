@@ -5,7 +5,7 @@ import type { ContentSource, Tree, TreeReader } from '../tree/entry.ts';
 import { type AdditionalStore, AdditionalStores } from './additional-stores.ts';
 import { borrowLayers, followStores } from './borrow.ts';
 import { checkStore, type CheckOptions, type CheckProblem } from './check.ts';
-import { beginFilling, belowContainer, createContainer, isFilling, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
+import { beginFilling, belowContainer, createContainer, isFilling, relabelContainer, removeContainer, sealContainer, withPaths, type Container, type NewContainer } from './containers.ts';
 import { ConsultedImages } from './consulted-images.ts';
 import { LayerContent } from './content.ts';
 import { takenByContent } from './content-size.ts';
@@ -15,7 +15,7 @@ import { shortId, type LayerId } from './layer-id.ts';
 import { openStore, type StoreOptions } from './opening.ts';
 import { recipePath } from './paths.ts';
 import type { Pool, PoolFigures } from './pool.ts';
-import type { ContainerRecord, ImageRecord, LayerRecord } from './records.ts';
+import type { ContainerRecord, ImageRecord, Labels, LayerRecord } from './records.ts';
 import { collectGarbage, numbersIn, removeLayer, type GcResult } from './removal.ts';
 import { replaceContainer } from './replace-container.ts';
 import { treeOf, useLayer, type StoreState } from './state.ts';
@@ -257,6 +257,12 @@ export class Store {
   /** Puts a container on another layer, with nothing changed in it: see replace-container.ts. */
   async replaceContainer(id: string, how: { parent: LayerId; sealed: boolean }): Promise<Container> {
     await replaceContainer(this.#state, id, how);
+    return this.findContainer(id);
+  }
+
+  /** Replaces the labels of a container. */
+  async relabelContainer(id: string, labels: Labels): Promise<Container> {
+    await relabelContainer(this.#state, id, labels);
     return this.findContainer(id);
   }
 

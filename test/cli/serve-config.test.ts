@@ -27,8 +27,9 @@ describe('the configuration of ufs serve', () => {
 
   test('that says what nobody knows is refused, naming file and key', () => {
     for (const [config, message] of [
-      [{ colour: 'red' }, /wrong\.json: unknown key "colour"; there are docker, run-directory, plugin-directory, storage-opts$/],
+      [{ colour: 'red' }, /wrong\.json: unknown key "colour"; there are docker, volumes, volume-scope, run-directory, plugin-directory, storage-opts$/],
       [{ constructor: 'red' }, /wrong\.json: unknown key "constructor"/],
+      [{ 'volume-scope': 'wide' }, /wrong\.json: "volume-scope" has to be "local" or "global"/],
       [{ docker: 1 }, /wrong\.json: "docker" has to be true, false or a name/],
       [{ 'run-directory': '' }, /wrong\.json: "run-directory" has to be a path/],
       [{ 'storage-opts': 'size=1g' }, /wrong\.json: "storage-opts" has to be a list/],

@@ -3,16 +3,22 @@ import { type Command, Option } from 'commander';
 import { StoreDriver } from '../../docker/driver.ts';
 import { type DriverOptions, parseDriverOptions } from '../../docker/options.ts';
 import { UfsError } from '../../errors.ts';
-import { MountClient } from '../../mount/mount-client.ts';
-import { GraphDriverHandler } from '../../plugin/handler.ts';
+import { StoreVolumeDriver } from '../../docker/volume-driver.ts';
+import { graphMethods } from '../../plugin/graph-methods.ts';
+import { PluginHandler } from '../../plugin/handler.ts';
+import type { Capability } from '../../plugin/methods.ts';
+import { volumeMethods } from '../../plugin/volume-methods.ts';
 import type { Logger } from '../../log.ts';
 import type { Context } from '../context.ts';
 import { sayReady } from '../background.ts';
 import { DEFAULT_CONFIG, serveConfig } from '../serve-config.ts';
+import { openMountClient } from '../volumes.ts';
 
 interface ServeFlags {
   untilUnmounted?: boolean;
   docker?: string | true;
+  volumes?: string | true;
+  volumeScope: 'local' | 'global';
   runDirectory: string;
   pluginDirectory: string;
   config?: string;
@@ -29,10 +35,12 @@ export function serveCommand(program: Command, context: Context): void {
     .description('Serve the store until a signal comes: its mounts, other commands meanwhile, and Docker. Not needed before mount, which sees to it.')
     .option('--until-unmounted', 'end when its last mount is gone')
     .option('--docker [name]', 'be Docker\'s graph driver of that name ("ufs"), for dockerd --experimental -s <name>')
-    .option('--run-directory <directory>', 'where layers are mounted for Docker: not below its data root', '/run/ufs')
+    .option('--volumes [name]', 'be Docker\'s volume driver of that name ("ufs", or as --docker says), for docker volume create -d <name>; --docker alone does that too')
+    .addOption(new Option('--volume-scope <scope>', 'what Docker is told of volumes: "local", this machine has them; or "global", all machines have the same ones. That is so where the store is on storage which all of them reach. It promises that a volume is the same on whichever machine serves the store; one process does at a time, so a machine takes it over when another has stopped or died, and volumes aren\'t mounted on two at once').choices(['local', 'global']).default('local'))
+    .option('--run-directory <directory>', 'where layers and volumes are mounted for Docker: not below its data root', '/run/ufs')
     .option('--plugin-directory <directory>', 'where Docker looks for the sockets of plugins', '/run/docker/plugins')
     .addOption(new Option('--storage-opt <key=value>', 'size= (of each container) or min_free_space= (a size or 10%), for what dockerd --storage-opt doesn\'t say; may be given several times').argParser((value: string, previous: string[] = []) => [...previous, value]))
-    .option('--config <file>', `what flags don't say: JSON with "docker", "run-directory", "plugin-directory" and "storage-opts", a list; ${DEFAULT_CONFIG} where that is there`)
+    .option('--config <file>', `what flags don't say: JSON with "docker", "volumes", "volume-scope", "run-directory", "plugin-directory" and "storage-opts", a list; ${DEFAULT_CONFIG} where that is there`)
     .action(async (given: ServeFlags, command: Command) => {
       if (context.serving) throw new UfsError('UFS_STORE_IN_USE', 'Cannot serve the store: it is being served already');
       const flags = withConfig(given, command, io.cwd);
@@ -41,12 +49,12 @@ export function serveCommand(program: Command, context: Context): void {
       const store = await context.store();
       store.startEmptyingTrash();
       if (flags.docker === undefined && options.minFreeSpace !== undefined) store.pool.keepFree = options.minFreeSpace;
-      const docker = flags.docker === undefined ? undefined : await serveDocker(context, log, { ...flags, options }, flags.docker === true ? NAME : flags.docker);
-      sayReady();
       try {
+        await servePlugins(context, log, { ...flags, options });
+        sayReady();
         await Promise.race([aborted(io.signal), ...(flags.untilUnmounted === true ? [context.idle()] : [])]);
       } finally {
-        await docker?.close();
+        await Promise.all(context.plugins.map((plugin) => plugin.close()));
       }
     });
 }
@@ -59,17 +67,26 @@ function withConfig(flags: ServeFlags, command: Command, cwd: string): ServeFlag
   return { ...flags, ...config, ...said, storageOpt: [...storageOpts, ...(flags.storageOpt ?? [])] };
 }
 
-async function serveDocker(context: Context, log: Logger, flags: ServeFlags & { options: DriverOptions }, name: string): Promise<GraphDriverHandler> {
+/** Offers Docker what it is to have, each name on a socket of its own. */
+async function servePlugins(context: Context, log: Logger, flags: ServeFlags & { options: DriverOptions }): Promise<void> {
+  const [docker, volumes = docker] = [flags.docker, flags.volumes].map((name) => (name === true ? NAME : name));
+  if (volumes === undefined) return;
   const store = await context.store();
   const warn = (message: string): void => log.warn(message);
-  const client = await MountClient.open({ socket: join(flags.runDirectory, 'mounts.sock'), serves: store.root, logFile: join(store.root, 'mounts.log'), log: warn });
+  const directory = resolve(context.io.cwd, flags.runDirectory);
+  const client = await openMountClient(store, directory, warn);
   context.kept.push(client);
-  const driver = new StoreDriver({ store, client, mountDirectory: join(flags.runDirectory, 'docker'), options: flags.options, log: warn });
-  const handler = new GraphDriverHandler(driver, { log, pluginDirectory: flags.pluginDirectory });
-  await handler.serveUnix(name);
-  context.plugins.push(handler);
-  context.io.err(`ufs: serving Docker's graph driver "${name}"\n`);
-  return handler;
+  const offered = new Map<string, Capability[]>();
+  if (docker !== undefined) offered.set(docker, [graphMethods(new StoreDriver({ store, client, mountDirectory: join(directory, 'docker'), options: flags.options, log: warn }))]);
+  const driver = new StoreVolumeDriver({ volumes: await context.volumes({ directory, client }), scope: flags.volumeScope });
+  offered.set(volumes, [...(offered.get(volumes) ?? []), volumeMethods(driver)]);
+  for (const [name, capabilities] of offered) {
+    const handler = new PluginHandler(capabilities, { log, pluginDirectory: flags.pluginDirectory });
+    await handler.serveUnix(name);
+    context.plugins.push(handler);
+  }
+  if (docker !== undefined) context.io.err(`ufs: serving Docker's graph driver "${docker}"\n`);
+  context.io.err(`ufs: serving Docker's volume driver "${volumes}"\n`);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,69 @@
+import { UfsError } from '../errors.ts';
+import type { MountSpec } from '../mount/spec.ts';
+import type { Container } from '../store/containers.ts';
+import type { Labels } from '../store/records.ts';
+import type { Store } from '../store/store.ts';
+import { labelsOf } from './layer-labels.ts';
+import { upperOf } from './trees.ts';
+import type { VolumeOptions } from './volume-options.ts';
+
+/** A volume of the store. */
+export interface Volume {
+  name: string;
+  /** In RFC 3339. */
+  created: string;
+  /** What it was made with; its limits may have been changed since. */
+  options: VolumeOptions;
+  /** Where what is written to it is. */
+  container: Container;
+}
+
+const ENGINE = 'volume:';
+const OPTIONS = 'ufs.volume.options';
+/** Docker's names (moby, volume/names.go), which have to be names of directories too. */
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,239}$/;
+
+/** UFS_USAGE for what Docker would take for no name. */
+export function checkVolumeName(name: string): string {
+  if (!NAME.test(name)) throw new UfsError('UFS_USAGE', `Cannot call a volume ${JSON.stringify(name.slice(0, 300))}: only 2 to 240 letters, digits and _ . - are allowed, and a letter or digit in front`);
+  return name;
+}
+
+/** The id of the container that a volume is. */
+export function containerIdOf(name: string): string {
+  return `${ENGINE}${name}`;
+}
+
+/** All volumes, in the order they were made in. */
+export function listVolumes(store: Store): Volume[] {
+  return store.containers().filter(({ id }) => id.startsWith(ENGINE)).map(toVolume);
+}
+
+/** Undefined where there is none. */
+export function findVolume(store: Store, name: string): Volume | undefined {
+  const container = store.container(containerIdOf(name));
+  return container && toVolume(container);
+}
+
+function toVolume(container: Container): Volume {
+  return { name: container.id.slice(ENGINE.length), created: container.created, options: JSON.parse(container.labels[OPTIONS] ?? '{}') as VolumeOptions, container };
+}
+
+/** The labels of the container that a volume is. */
+export function labelsOfVolume(options: VolumeOptions): Labels {
+  return { ...labelsOf({ kind: 'volume', limit: options.size }), [OPTIONS]: JSON.stringify(options) };
+}
+
+/** How a volume is mounted. */
+export function mountSpecOf(store: Store, { container, options: { size, readOnly, uidMap, gidMap } }: Volume): Omit<MountSpec, 'target'> {
+  const { layer, containers } = store.below(container);
+  const room = store.roomOf(container);
+  const upper = upperOf(container);
+  return {
+    ...(uidMap === undefined && gidMap === undefined ? {} : { idMaps: { uid: uidMap ?? [], gid: gidMap ?? uidMap ?? [] } }),
+    passthrough: 'auto', mount: { source: container.id, ...(readOnly === true ? { readonly: true } : {}) },
+    lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer },
+    between: [...containers.map(upperOf), ...(readOnly === true ? [upper] : [])],
+    ...(readOnly === true ? {} : { upper: { ...upper, metacopy: true, ...(size === undefined ? {} : { limit: size }), ...(room === undefined ? {} : { room }) } }),
+  };
+}

@@ -1,0 +1,240 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { hasCode } from '../../fs/errno.ts';
+import { nameToText } from '../../fs/name.ts';
+import { unmount } from '../../fs/transport/mount.ts';
+import { isStaleMount } from '../../fs/transport/mounts.ts';
+import { UfsError } from '../errors.ts';
+import { NEW_CONTAINER, type Container } from '../store/containers.ts';
+import type { Store } from '../store/store.ts';
+import type { Work } from './apply.ts';
+import { KeyedLocks } from './keyed-locks.ts';
+import { isMountedElsewhere } from './mount-use.ts';
+import type { CountedMounts } from './mounts.ts';
+import { removeUnused } from './unused-layers.ts';
+import { VolumeHolders } from './volume-holders.ts';
+import { differences, optionTexts, parseSeed, parseVolumeOptions, seedText } from './volume-options.ts';
+import { checkVolumeName, containerIdOf, findVolume, labelsOfVolume, listVolumes, mountSpecOf, type Volume } from './volume-record.ts';
+import { openSource, resolveSeed, type SeedPlaces } from './volume-seeds.ts';
+
+/** Milliseconds a container that has ended may take to let go of a volume. */
+const LETTING_GO = 500;
+
+export interface VolumesOptions {
+  store: Store;
+  /** Below a directory of their own. */
+  mounts: CountedMounts;
+  /** The file with who has what, as long as the machine runs. */
+  holdersFile: string;
+  /** Brings what programs wrote through the mount of a container that isn't a volume to its directory, where it is mounted. */
+  flush?: (container: Container) => void;
+  log: (message: string) => void;
+}
+
+/**
+ * Directories by name that outlive the containers they are mounted in. Each is a container of the store, empty at first or with the content of something else, which it shares. It is mounted
+ * once, for as long as anybody has it; what is done to one runs one after another.
+ */
+export class Volumes {
+  readonly #store: Store;
+  readonly #mounts: CountedMounts;
+  readonly #holders: VolumeHolders;
+  readonly #log: (message: string) => void;
+  readonly #places: SeedPlaces;
+  readonly #locks = new KeyedLocks();
+  /** How many others are being made of each. */
+  readonly #copied = new Map<string, number>();
+  readonly #removing = new Set<string>();
+
+  /** Takes over the mounts there are, and who has them; what isn't mounted any more nobody has. */
+  constructor({ store, mounts, holdersFile, flush, log }: VolumesOptions) {
+    this.#store = store;
+    this.#mounts = mounts;
+    this.#holders = new VolumeHolders(holdersFile);
+    this.#log = log;
+    this.#places = {
+      store,
+      volume: (name) => this.#find(name)?.container,
+      flush: (container) => {
+        const volume = this.list().find(({ container: { id } }) => id === container.id);
+        if (volume === undefined) flush?.(container);
+        else mounts.flush(volume.name);
+      },
+    };
+    for (const name of this.#holders.volumes()) if (mounts.mountOf(name) === undefined) this.#holders.forget(name);
+    for (const { name } of this.list()) if (this.#holders.of(name).length === 0) this.#release(name);
+  }
+
+  /** In the order they were made in. */
+  list(): Volume[] {
+    return listVolumes(this.#store).filter(({ name }) => !this.#removing.has(name));
+  }
+
+  /** UFS_VOLUME_NOT_FOUND. */
+  find(name: string): Volume {
+    const volume = this.#find(name);
+    if (volume === undefined) throw new UfsError('UFS_VOLUME_NOT_FOUND', `Cannot find volume "${name}": there is none of that name`);
+    return volume;
+  }
+
+  #find(name: string): Volume | undefined {
+    return this.#removing.has(name) ? undefined : findVolume(this.#store, name);
+  }
+
+  /**
+   * A volume with options as of `docker volume create -o` (OPTION_HELP). Where there is one of that name it is that one, if it was made with the same. UFS_USAGE, UFS_VOLUME_EXISTS, and what `openSource`
+   * says of what it is from.
+   */
+  async create(name: string, given: Readonly<Record<string, string>>, work: Work = {}): Promise<Volume> {
+    checkVolumeName(name);
+    const options = parseVolumeOptions(name, given);
+    return await this.#locks.run(name, async () => {
+      const there = this.#find(name);
+      if (there !== undefined) {
+        const different = differences(there.options, options);
+        if (different.length > 0) throw new UfsError('UFS_VOLUME_EXISTS', `Cannot create volume "${name}": there is one of that name with other options: ${different.join(', ')}`);
+        return there;
+      }
+      this.#store.pool.require(NEW_CONTAINER, `create volume "${name}"`);
+      const { uid, gid, mode } = options;
+      const root = { uid, gid, mode };
+      const id = containerIdOf(name);
+      if (options.from === undefined) {
+        await this.#store.createContainer({ id, labels: labelsOfVolume(options), root });
+        return this.find(name);
+      }
+      const seed = resolveSeed(this.#places, parseSeed(options.from));
+      const source = await this.#copying(seed, async () => await openSource(this.#places, seed, { ...work, reason: `volume "${name}"` }));
+      try {
+        await this.#store.createContainer({ id, labels: labelsOfVolume({ ...options, from: seedText(seed) }), root, ...(source.layer === undefined ? {} : { parent: source.layer }) });
+      } finally {
+        source.release();
+      }
+      return this.find(name);
+    });
+  }
+
+  /** Does something with a volume, if it is one, that must stay meanwhile. */
+  async #copying<T>({ kind, name }: { kind: string; name: string }, action: () => Promise<T>): Promise<T> {
+    if (kind !== 'volume') return await action();
+    this.find(name);
+    this.#copied.set(name, (this.#copied.get(name) ?? 0) + 1);
+    try {
+      return await action();
+    } finally {
+      const left = (this.#copied.get(name) as number) - 1;
+      if (left === 0) this.#copied.delete(name);
+      else this.#copied.set(name, left);
+    }
+  }
+
+  /**
+   * Mounts it for a holder, where it isn't mounted; the path. A holder may have it several times, and gives it back as often. UFS_VOLUME_NOT_FOUND, UFS_MOUNT.
+   */
+  async mount(name: string, holder: string): Promise<string> {
+    return await this.#locks.run(name, async () => {
+      const volume = this.find(name);
+      const there = this.#mounts.mountOf(name)?.spec.target;
+      // What served it may have been killed just now.
+      if (there !== undefined && isStaleMount(there)) this.#mounts.release(name);
+      const path = this.mountpoint(name) ?? (await this.#mounts.get(name, () => mountSpecOf(this.#store, volume)));
+      this.#holders.take(name, holder);
+      return path;
+    });
+  }
+
+  /** Where it is mounted; undefined where it isn't. */
+  mountpoint(name: string): string | undefined {
+    const mounted = this.#mounts.mountOf(name);
+    return mounted && nameToText(mounted.spec.target);
+  }
+
+  /** Who has it. */
+  holders(name: string): { holder: string; count: number; doubtful: boolean }[] {
+    return this.#holders.of(name);
+  }
+
+  /**
+   * Gives it back; the last one unmounts it. Nothing is done for one who doesn't have it, and where it is the last one although it is in use somewhere, it stays: then somebody gave back what
+   * was never given.
+   */
+  async unmount(name: string, holder: string): Promise<void> {
+    await this.#locks.run(name, async () => {
+      if (!this.#holders.give(name, holder)) return;
+      const left = this.#holders.of(name);
+      // Those that are in doubt are there if it is in use.
+      if (left.some(({ doubtful }) => !doubtful)) return;
+      if (await this.#isInUse(name)) {
+        if (left.length === 0) this.#holders.keep(name, holder);
+        return;
+      }
+      this.#holders.forget(name);
+      await this.#unmount(name);
+    });
+  }
+
+  /** Some holders (those of a daemon that was started again) may have forgotten what they have: where a volume isn't in use, it isn't theirs. */
+  doubt(isMeant: (holder: string) => boolean): void {
+    this.#holders.doubt(isMeant);
+  }
+
+  /** Removes it with all in it. UFS_VOLUME_NOT_FOUND; UFS_VOLUME_IN_USE. `force`: although somebody has it, as long as it isn't in use. */
+  async remove(name: string, { force = false }: { force?: boolean } = {}): Promise<void> {
+    await this.#locks.run(name, async () => {
+      const { container, options } = this.find(name);
+      const inUse = (by: string): UfsError => new UfsError('UFS_VOLUME_IN_USE', `Cannot remove volume "${name}": it is in use ${by}`);
+      if (this.#copied.has(name)) throw inUse('as another one is being made of it');
+      const sure = this.#holders.of(name).filter(({ doubtful }) => !doubtful).map(({ holder }) => holder);
+      if (sure.length > 0 && !force) throw inUse(`by ${sure.join(', ')}`);
+      const path = this.mountpoint(name);
+      if (path !== undefined && isMountedElsewhere(path)) throw inUse('somewhere it is mounted');
+      this.#endMount(name, inUse);
+      this.#holders.forget(name);
+      this.#removing.add(name);
+      try {
+        await this.#store.removeContainer(container.id);
+      } finally {
+        this.#removing.delete(name);
+      }
+      // What was made for it alone. An image's or layer's is its owner's.
+      if (options.from !== undefined && ['container', 'volume', 'tar'].includes(parseSeed(options.from).kind ?? '')) await removeUnused(this.#store, container.parent);
+    });
+    this.#store.startEmptyingTrash();
+  }
+
+  /** Unmounts it where no file of it is open. */
+  #endMount(name: string, inUse: (by: string) => UfsError): void {
+    const mounted = this.#mounts.mountOf(name);
+    if (mounted === undefined) return;
+    try {
+      unmount(mounted.spec.target);
+    } catch (error) {
+      if (hasCode(error, 'EBUSY')) throw inUse('by a program');
+      this.#log(`Cannot unmount volume "${name}": ${(error as Error).message}`);
+    }
+    this.#mounts.release(name);
+  }
+
+  async #isInUse(name: string): Promise<boolean> {
+    for (const started = Date.now(); ; await sleep(20)) {
+      const path = this.mountpoint(name);
+      if (path === undefined || !isMountedElsewhere(path)) return false;
+      if (Date.now() - started > LETTING_GO) return true;
+    }
+  }
+
+  async #unmount(name: string): Promise<void> {
+    const upper = this.#mounts.mountOf(name)?.spec.upper;
+    this.#mounts.release(name);
+    if (upper !== undefined && upper.room === undefined) await this.#store.countContainer(containerIdOf(name));
+  }
+
+  #release(name: string): void {
+    const path = this.mountpoint(name);
+    if (path !== undefined && !isMountedElsewhere(path)) this.#mounts.release(name);
+  }
+}
+
+/** A volume's options as `docker volume create -o` takes them. */
+export function volumeOptionTexts({ options }: Volume): Record<string, string> {
+  return optionTexts(options);
+}

@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import { Bench, mountsBelow, until } from '../helpers/cli.ts';
+import { needsRootAndFuse } from '../helpers/needs.ts';
+import { ServedDriver } from '../e2e/served-driver.ts';
+import { PluginClient } from './client.ts';
+
+const [ONE, OTHER] = ['1', '2'].map((digit) => digit.repeat(64)) as [string, string];
+
+/** What Docker's daemon relies on, and what it does when it was killed, through the plugin's socket. */
+describe('the volume driver', { skip: needsRootAndFuse }, () => {
+  let bench: Bench;
+  let served: ServedDriver;
+  let client: PluginClient;
+  before(async () => {
+    bench = new Bench();
+    bench.sh('mkdir -p tree/etc; echo one >tree/etc/one; tar -cf tree.tar -C tree .');
+    bench.ufs('import', 'tree.tar', '--name', 'base');
+    served = await ServedDriver.start(bench);
+    client = new PluginClient(served.socket);
+  });
+  after(async () => {
+    client?.close();
+    await served?.stop();
+    bench.close();
+  });
+
+  /** Calls VolumeDriver.<method>; throws what the driver says went wrong. */
+  async function call<T = Record<string, unknown>>(method: string, message: object = {}): Promise<T> {
+    const { body } = await client.post(`/VolumeDriver.${method}`, Buffer.from(JSON.stringify(message)));
+    const answer = JSON.parse(body.toString()) as T & { Err: string };
+    if (answer.Err !== '') throw new Error(answer.Err);
+    return answer;
+  }
+  const create = async (Name: string, Opts: Record<string, string> | null = null): Promise<unknown> => await call('Create', { Name, Opts });
+  const mount = async (Name: string, ID = ONE): Promise<string> => (await call<{ Mountpoint: string }>('Mount', { Name, ID })).Mountpoint;
+  const unmount = async (Name: string, ID = ONE): Promise<unknown> => await call('Unmount', { Name, ID });
+  const remove = async (Name: string): Promise<unknown> => await call('Remove', { Name });
+  const mounted = (): string[] => mountsBelow(served.runDirectory);
+
+  test('is offered on the graph driver\'s socket', async () => {
+    const { body } = await client.post('/Plugin.Activate', Buffer.from(''));
+    assert.deepEqual(JSON.parse(body.toString()), { Implements: ['GraphDriver', 'VolumeDriver'] });
+    assert.deepEqual(await call('Capabilities'), { Capabilities: { Scope: 'local' }, Err: '' });
+  });
+
+  test('an empty volume is mounted for as long as anybody has it, and keeps what is written to it', async () => {
+    await create('data');
+    assert.deepEqual(await call('Path', { Name: 'data' }), { Mountpoint: '', Err: '' });
+    const path = await mount('data');
+    assert.equal(await mount('data', OTHER), path);
+    assert.deepEqual(await call('Path', { Name: 'data' }), { Mountpoint: path, Err: '' });
+    assert.deepEqual([fs.readdirSync(path), fs.statSync(path).mode & 0o7777], [[], 0o755]);
+    fs.writeFileSync(`${path}/kept`, 'kept');
+    await unmount('data');
+    assert.equal(fs.readFileSync(`${path}/kept`, 'utf8'), 'kept');
+    await unmount('data', OTHER);
+    assert.deepEqual(mounted(), []);
+    assert.equal(fs.readFileSync(`${await mount('data')}/kept`, 'utf8'), 'kept');
+    await unmount('data');
+    const { Volume } = await call<{ Volume: { Name: string; CreatedAt: string } }>('Get', { Name: 'data' });
+    assert.equal(Volume.Name, 'data');
+    assert.match(Volume.CreatedAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
+    await remove('data');
+    assert.deepEqual(((await call<{ Volumes: unknown[] }>('List')).Volumes), []);
+  });
+
+  test('one from an image has its content, shares it, and leaves it as it is', async () => {
+    await create('seeded', { from: 'image:base' });
+    const path = await mount('seeded');
+    fs.appendFileSync(`${path}/etc/one`, 'two\n');
+    assert.equal(fs.readFileSync(`${path}/etc/one`, 'utf8'), 'one\ntwo\n');
+    assert.equal(bench.ufs('cat', 'base', 'etc/one'), 'one\n');
+    await unmount('seeded');
+    await remove('seeded');
+  });
+
+  test('says what it doesn\'t have, know or may do', async () => {
+    await assert.rejects(create('x'), /Cannot call a volume "x"|name/);
+    await assert.rejects(create('..', {}), /name|Cannot/);
+    await assert.rejects(create('n'.repeat(300)), /name|Cannot/);
+    await assert.rejects(create('bad', { sise: '1m' }), /unknown option "sise"; there are from, size, inodes, ro, uid, gid, mode, uidmap, gidmap and label\.KEY/);
+    for (const method of ['Get', 'Remove', 'Path', 'Mount']) await assert.rejects(call(method, { Name: 'missing', ID: ONE }), /Cannot find volume "missing"/, method);
+    await unmount('missing');
+    await create('used', { size: '1m' });
+    await create('used', { size: '1048576' });
+    await assert.rejects(create('used', { size: '2m' }), /there is one of that name with other options: size is "1048576"/);
+    await unmount('used');
+    await mount('used');
+    await unmount('used', OTHER);
+    await assert.rejects(remove('used'), /Cannot remove volume "used": it is in use by 1111/);
+    await unmount('used');
+    await remove('used');
+  });
+
+  test('a holder has a volume as often as it asked for it: docker cp asks for a running container once more', async () => {
+    await create('copied');
+    const path = await mount('copied');
+    await mount('copied');
+    await unmount('copied');
+    assert.deepEqual(mounted(), [path]);
+    await unmount('copied');
+    assert.deepEqual(mounted(), []);
+    await remove('copied');
+  });
+
+  test('what a killed daemon forgot to give back is seen not to be in use; what it didn\'t forget is kept', async () => {
+    await create('leaked');
+    const path = await mount('leaked');
+    bench.sh(`mkdir bound; mount --bind ${path} bound`);
+    await call('Capabilities');
+    await mount('leaked');
+    await unmount('leaked');
+    assert.deepEqual(mounted(), [path], 'live-restore: the container runs on, and docker cp has come and gone');
+    await assert.rejects(remove('leaked'), /it is in use somewhere it is mounted/);
+    await unmount('leaked');
+    assert.deepEqual(mounted(), [path], 'given back once too often, but in use');
+    await assert.rejects(remove('leaked'), /it is in use somewhere it is mounted/);
+    bench.sh('umount bound');
+    await mount('leaked');
+    await unmount('leaked');
+    assert.deepEqual(mounted(), [], 'started again with the same id, and stopped');
+    await mount('leaked');
+    await call('Capabilities');
+    await remove('leaked');
+    assert.deepEqual(mounted(), []);
+  });
+
+  test('volumes stay mounted, and their holders theirs, when the driver is stopped or killed', async () => {
+    await create('lasting');
+    const path = await mount('lasting');
+    const open = fs.openSync(`${path}/file`, 'w');
+    for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+      await served.end(signal);
+      fs.writeSync(open, signal);
+      await served.start();
+      await assert.rejects(remove('lasting'), /it is in use by 1111/);
+      assert.equal(await mount('lasting', OTHER), path);
+      await unmount('lasting', OTHER);
+    }
+    fs.closeSync(open);
+    assert.equal(fs.readFileSync(`${path}/file`, 'utf8'), 'SIGKILLSIGTERM');
+    await unmount('lasting');
+    assert.deepEqual(mounted(), []);
+    await remove('lasting');
+  });
+
+  test('when what serves the mounts is killed, the next one who asks gets a new mount with all that was written', async () => {
+    await create('served');
+    const path = await mount('served');
+    fs.writeFileSync(`${path}/file`, 'kept');
+    for (const pid of served.mountServers()) process.kill(pid, 'SIGKILL');
+    await until(() => served.mountServers().length === 0, 'the mount server is gone');
+    assert.equal(fs.readFileSync(`${await mount('served', OTHER)}/file`, 'utf8'), 'kept');
+    await unmount('served');
+    await unmount('served', OTHER);
+    assert.deepEqual(mounted(), []);
+    await remove('served');
+    assert.match(bench.ufs('check'), /is sound/);
+  });
+});
