@@ -16,12 +16,12 @@ export function isLocal(path: string): boolean {
 
 /** Refuses a target that is the root of the container, or not absolute. moby takes a backslash for a slash here, and nowhere else. */
 export function validateTarget(target: string): void {
-  const slashed = target.replaceAll('\\', '/');
-  if (cleanPath(slashed) === '/') throw refused("invalid specification: destination can't be '/'");
+  if (cleanPath(target.replaceAll('\\', '/')) === '/') throw refused("invalid specification: destination can't be '/'");
   validateAbsolute(target);
 }
 
-/** Refuses a path of a mount that isn't absolute. */
+/** Refuses a path of a mount that isn't absolute; a backslash is a slash. */
 export function validateAbsolute(path: string): void {
-  if (!path.replaceAll('\\', '/').startsWith('/')) throw refused(`invalid mount path: '${path}' mount path must be absolute`);
+  const slashed = path.replaceAll('\\', '/');
+  if (!slashed.startsWith('/')) throw refused(`invalid mount path: '${slashed}' mount path must be absolute`);
 }
