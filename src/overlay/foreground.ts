@@ -8,10 +8,13 @@ export async function serveHere(spec: MountSpec, { debug }: { debug: boolean }):
   // Whoever sees the mount may send a signal at once.
   const signal = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(name, () => signal.abort());
-  const mounted = await mounter.mount(spec);
-  const unmount = (): void => void mounter.unmount(mounted, { lazy: true });
-  if (signal.signal.aborted) unmount();
-  else signal.signal.addEventListener('abort', unmount);
-  await mounted.ended;
-  await mounter.close();
+  try {
+    const mounted = await mounter.mount(spec);
+    const unmount = (): void => void mounter.unmount(mounted, { lazy: true });
+    if (signal.signal.aborted) unmount();
+    else signal.signal.addEventListener('abort', unmount);
+    await mounted.ended;
+  } finally {
+    await mounter.close();
+  }
 }

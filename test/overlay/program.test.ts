@@ -201,7 +201,7 @@ describe('the mount program', { skip: needsRootAndFuse }, () => {
     const cases: [string[], RegExp][] = [
       [[], /^ufs-overlay: Cannot mount: no directory to mount on; --help tells how\n$/], [['m'], /no lowerdir=/], [['-o', 'lowerdir=missing', 'm'], /Cannot mount on ".*\/m": .*missing.*ENOENT/],
       [['-o', 'lowerdir=l', 'missing'], /Cannot mount on ".*\/missing"/], [['-o', 'lowerdir=l,upperdir=u', 'm'], /needs a workdir=/], [['-o', 'lowerdir=l,uidmapping=1:2', 'm'], /uidmapping=1:2 isn't a list/],
-      [['-o', 'lowerdir=l,upperdir=l/f,workdir=w', 'm'], /Cannot mount on ".*\/m"/],
+      [['-o', 'lowerdir=l,upperdir=l/f,workdir=w', 'm'], /Cannot mount on ".*\/m"/], [['-f', '-o', 'lowerdir=missing', 'm'], /missing.*ENOENT/],
     ];
     for (const [argv, says] of cases) {
       const { code, err } = program.run(...argv);
