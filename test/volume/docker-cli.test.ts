@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import type { Mount } from '../../src/index.ts';
 import { needsDocker } from '../e2e/served-driver.ts';
+import { inApi } from './api-words.ts';
 import { AskedByDocker } from './asked-by-docker.ts';
 import { OPTION_CASES } from './option-cases.ts';
 
@@ -32,15 +33,6 @@ describe('docker\'s command line, 20.10, reads --mount', { skip: needsDocker || 
     assert.equal((await docker.mounts(taken)).length, taken.length);
   });
 });
-
-/** As Docker's API spells it. */
-function inApi({ bindOptions, volumeOptions, tmpfsOptions, ...rest }: Mount): unknown {
-  const capitals = (record: object | undefined): object | undefined => record && Object.fromEntries(Object.entries(record).map(([key, value]) => [(key[0] as string).toUpperCase() + key.slice(1), value]));
-  return {
-    ...capitals(rest), BindOptions: capitals(bindOptions), TmpfsOptions: capitals(tmpfsOptions),
-    VolumeOptions: volumeOptions && { ...capitals(volumeOptions), DriverConfig: capitals(volumeOptions.driverConfig) },
-  };
-}
 
 /** Without what says nothing: false, 0, "", and what is empty. */
 function said(value: unknown): unknown {
