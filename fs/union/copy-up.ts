@@ -52,7 +52,7 @@ function copyFileUp(union: Union, node: Node, need: Need): Promise<void> | undef
   const stat = need === 'empty' ? truncatedNow(union.lower.stat(node.lower)) : union.lower.stat(node.lower);
   const temporary = upper.temporaryName();
   const bare = upper.metacopy && node.type === S_IFREG && stat.size > 0 && (need === 'metadata' || need === 'name');
-  if (node.type === S_IFREG && !bare) union.usage?.require(Math.min(stat.size, stat.blocks * 512));
+  union.usage?.require(node.type === S_IFREG && !bare ? Math.min(stat.size, stat.blocks * 512) : 0, 1);
   if (node.type !== S_IFREG || bare || need === 'empty' || copiedAtOnce(union, stat.size)) {
     build(union, node, stat, temporary, (to) => {
       if (bare) markBare(upper, to, stat.size);
@@ -128,6 +128,7 @@ export function copyUpDirectory(union: Union, directory: Node): void {
     missing.push(at);
   }
   for (const node of missing.reverse()) {
+    union.usage?.require(0, 1);
     const stat = union.lower.stat(node.lower);
     const temporary = upper.temporaryName();
     build(union, node, stat, temporary, () => undefined);

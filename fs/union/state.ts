@@ -19,7 +19,7 @@ import type { Helpers } from './helpers.ts';
 import { perform, type Job } from './job.ts';
 import { type DirectorySides, type Found, type PartialCopy, resolve, type Sides } from './merge.ts';
 import { lowerDirectory, type Node } from './node.ts';
-import { type Room, Usage } from './usage.ts';
+import { isLimited, type OwnLimits, type Room, Usage } from './usage.ts';
 import { NodeTable } from './node-table.ts';
 
 export interface UnionOptions {
@@ -39,6 +39,10 @@ export interface UnionOptions {
   volatile?: boolean;
   /** Bytes the upper may take; then writes fail with ENOSPC. Its files aren't passed through, so that we see what is written. */
   limit?: number;
+  /** How many inodes it may have besides its root, to the same effect. */
+  inodes?: number;
+  /** What these two are now, where they are given and may be changed meanwhile. */
+  limits?: () => OwnLimits;
   /** Room the upper shares with others; it is written to as one with a limit is. */
   room?: Room;
   /** What statfs(2) tells of where there is no upper: a path or descriptor. */
@@ -63,7 +67,7 @@ export class Union implements Sides {
     this.lower = options.lower;
     this.upper = options.upper === undefined ? undefined : new UpperTree(options.upper.directory, options.upper.work, options.upper);
     const root = this.upper?.root ?? -1;
-    this.usage = this.upper === undefined || (options.limit === undefined && options.room === undefined) ? undefined : new Usage(root, options);
+    this.usage = this.upper === undefined || !isLimited(options) ? undefined : new Usage(root, options);
     this.descriptors = new DirectoryDescriptors((node) => node.orphan ?? node.links[0] ?? root, 256);
     this.table = new NodeTable((node) => this.#dropped(node));
     const top = this.table.root;

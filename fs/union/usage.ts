@@ -21,10 +21,23 @@ export interface Room {
   end(used: number): void;
 }
 
-export interface Limits {
-  /** Bytes the upper may take. */
+/** What an upper may take. */
+export interface OwnLimits {
+  /** Bytes. */
   limit?: number | undefined;
+  /** Inodes besides its root. */
+  inodes?: number | undefined;
+}
+
+export interface Limits extends OwnLimits {
+  /** What they are now, where they may be changed: asked for before anything is refused. */
+  limits?: (() => OwnLimits) | undefined;
   room?: Room | undefined;
+}
+
+/** Whether there is anything to be counted. */
+export function isLimited({ limit, inodes, room }: Limits): boolean {
+  return limit !== undefined || inodes !== undefined || room !== undefined;
 }
 
 /**
@@ -32,7 +45,9 @@ export interface Limits {
  * mount but directories that grow, and mappings, whose pages come when the file was written to already; it is counted anew at each mount.
  */
 export class Usage {
-  readonly #limit: number;
+  #limit: number;
+  #inodes: number;
+  readonly #limits: (() => OwnLimits) | undefined;
   readonly #room: Room | undefined;
   /** Bytes it may take of the room. */
   #granted = Infinity;
@@ -41,8 +56,10 @@ export class Usage {
   readonly #blocks = new Map<number, number>();
 
   /** Counts what is there. `root`: a descriptor of the upper. */
-  constructor(root: number, { limit = Infinity, room }: Limits) {
+  constructor(root: number, { limit = Infinity, inodes = Infinity, limits, room }: Limits) {
     this.#limit = limit;
+    this.#inodes = inodes;
+    this.#limits = limits;
     this.#room = room;
     this.#count(root);
     if (room !== undefined) this.#granted = room.claim(this.#used, 0);
@@ -63,16 +80,40 @@ export class Usage {
     return Math.min(Math.max(0, this.#limit - this.#used), room);
   }
 
-  /** Refuses what would take more than there is: ENOSPC. */
-  require(bytes: number): void {
-    if (bytes <= this.#freeFor(bytes)) return;
+  /** Inodes there could be besides the root; Infinity where there is no limit. */
+  get inodes(): number {
+    return this.#inodes;
+  }
+
+  /** Inodes that can be made still. */
+  get freeInodes(): number {
+    return Math.max(0, this.#inodes - (this.#blocks.size - 1));
+  }
+
+  /** Learns of limits that were changed. */
+  refresh(): void {
+    if (this.#limits === undefined) return;
+    const { limit = Infinity, inodes = Infinity } = this.#limits();
+    [this.#limit, this.#inodes] = [limit, inodes];
+  }
+
+  /** Refuses what would take more than there is, or make more inodes: ENOSPC. */
+  require(bytes: number, inodes = 0): void {
+    const fits = (): boolean => bytes <= this.#freeFor(bytes) && inodes <= this.freeInodes;
+    if (fits()) return;
+    this.refresh();
+    if (fits()) return;
     this.#settle();
-    throw new FsError('ENOSPC', `Cannot write: the limit of ${this.total} bytes is reached`);
+    throw new FsError('ENOSPC', `Cannot write: the limit of ${inodes > this.freeInodes ? `${this.#inodes} inodes` : `${this.total} bytes`} is reached`);
   }
 
   /** How many of `length` bytes may be written to a file at an offset; ENOSPC for none. */
   allowed(fd: number, offset: number, length: number): number {
-    const free = this.#freeFor(length + UNIT);
+    let free = this.#freeFor(length + UNIT);
+    if (length + UNIT > free) {
+      this.refresh();
+      free = this.#freeFor(length + UNIT);
+    }
     if (length + UNIT <= free) return length;
     const { size, blocks } = statFd(fd);
     // Of a file without holes what is there is only overwritten.

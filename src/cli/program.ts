@@ -16,6 +16,7 @@ import { poolCommand } from './commands/pool.ts';
 import { removeCommands } from './commands/remove.ts';
 import { serveCommand } from './commands/serve.ts';
 import { storesCommand } from './commands/stores.ts';
+import { volumeCommands } from './commands/volumes.ts';
 import type { Context } from './context.ts';
 
 /** The store of who says nothing else. Root of a user namespace is an ordinary user, inside and out. */
@@ -36,7 +37,7 @@ export function buildProgram(context: Context): Command {
     .exitOverride()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand, layerCommands, poolCommand]) register(program, context);
+  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand, layerCommands, poolCommand, volumeCommands]) register(program, context);
   inheritSettings(program);
   return program;
 }

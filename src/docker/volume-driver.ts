@@ -1,3 +1,6 @@
+import { humanSize } from '../store/size-text.ts';
+import { optionTexts } from '../graph/volume-options.ts';
+import { volumeStatus, type VolumeStatus } from '../graph/volume-status.ts';
 import type { Volume } from '../graph/volume-record.ts';
 import type { Volumes } from '../graph/volumes.ts';
 import type { VolumeDriver, VolumeInfo } from '../plugin/volume-driver.ts';
@@ -34,7 +37,8 @@ export class StoreVolumeDriver implements VolumeDriver {
   }
 
   async get(name: string): Promise<VolumeInfo> {
-    return this.#info(this.#volumes.find(name));
+    const volume = this.#volumes.find(name);
+    return { ...this.#info(volume), status: statusRows(volume, await volumeStatus(this.#volumes, volume)) };
   }
 
   async path(name: string): Promise<string> {
@@ -54,4 +58,16 @@ export class StoreVolumeDriver implements VolumeDriver {
     const mountpoint = this.#volumes.mountpoint(name);
     return { name, createdAt: new Date(created), ...(mountpoint === undefined ? {} : { mountpoint }) };
   }
+}
+
+/** What `docker volume inspect` shows as "Status"; sizes in words and in bytes. */
+function statusRows({ options, container }: Volume, { used, mountpoint, holders }: VolumeStatus): Record<string, unknown> {
+  const { from = 'nothing', size, inodes, readOnly = false, labels } = options;
+  return {
+    From: from, ...(container.parent === undefined ? {} : { Layer: container.parent }), ReadOnly: readOnly,
+    Used: humanSize(used.bytes), UsedBytes: used.bytes, UsedInodes: used.inodes,
+    Limit: size === undefined ? 'none' : humanSize(size), ...(size === undefined ? {} : { LimitBytes: size }), ...(inodes === undefined ? {} : { LimitInodes: inodes }),
+    Mounted: mountpoint !== undefined, Holders: holders.length, HeldBy: holders.map(({ holder, count }) => ({ Holder: holder, Count: count })),
+    Options: optionTexts(options), ...(labels === undefined ? {} : { Labels: labels }),
+  };
 }

@@ -1,9 +1,11 @@
+import { dirname } from 'node:path';
 import { UfsError } from '../errors.ts';
 import type { MountSpec } from '../mount/spec.ts';
 import type { Container } from '../store/containers.ts';
+import { labelsOfLimits } from '../store/limits.ts';
 import type { Labels } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
-import { labelsOf } from './layer-labels.ts';
+import { KIND } from './layer-labels.ts';
 import { upperOf } from './trees.ts';
 import type { VolumeOptions } from './volume-options.ts';
 
@@ -51,11 +53,11 @@ function toVolume(container: Container): Volume {
 
 /** The labels of the container that a volume is. */
 export function labelsOfVolume(options: VolumeOptions): Labels {
-  return { ...labelsOf({ kind: 'volume', limit: options.size }), [OPTIONS]: JSON.stringify(options) };
+  return { [KIND]: 'volume', ...labelsOfLimits({ limit: options.size, inodes: options.inodes }), [OPTIONS]: JSON.stringify(options) };
 }
 
 /** How a volume is mounted. */
-export function mountSpecOf(store: Store, { container, options: { size, readOnly, uidMap, gidMap } }: Volume): Omit<MountSpec, 'target'> {
+export function mountSpecOf(store: Store, { container, options: { size, inodes, readOnly, uidMap, gidMap } }: Volume): Omit<MountSpec, 'target'> {
   const { layer, containers } = store.below(container);
   const room = store.roomOf(container);
   const upper = upperOf(container);
@@ -64,6 +66,7 @@ export function mountSpecOf(store: Store, { container, options: { size, readOnly
     passthrough: 'auto', mount: { source: container.id, ...(readOnly === true ? { readonly: true } : {}) },
     lower: layer === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer },
     between: [...containers.map(upperOf), ...(readOnly === true ? [upper] : [])],
-    ...(readOnly === true ? {} : { upper: { ...upper, metacopy: true, ...(size === undefined ? {} : { limit: size }), ...(room === undefined ? {} : { room }) } }),
+    ...(readOnly === true ? {} : { upper: { ...upper, metacopy: true, ...(room === undefined ? {} : { room }) } }),
+    ...(size === undefined && inodes === undefined ? {} : { limitsOf: dirname(container.diff) }),
   };
 }

@@ -44,7 +44,7 @@ export async function openSource(places: SeedPlaces, seed: Required<Seed>, work:
   const { store, volume } = places;
   const { kind, name } = seed;
   const used = (layer: LayerId): Source => ({ seed, layer, release: store.use(layer, work.reason) });
-  if (kind === 'tar') return used((await applyTar(store, name, work)).id);
+  if (kind === 'tar') return { ...(await openArchive(store, createReadStream(name, { highWaterMark: 1 << 20 }), work, name)), seed };
   if (kind === 'image' || kind === 'layer') {
     const top = kind === 'image' ? findImage(store, name).layers.at(-1) : topLayer(findSubject(store, name, ['layer']));
     return { seed, layer: top, release: await store.borrow(top, work.reason) };
@@ -72,12 +72,15 @@ async function layerOf(store: Store, container: Container, work: Work): Promise<
   }
 }
 
-async function applyTar(store: Store, path: string, work: Work): Promise<LayerRecord> {
+/** The layer of what is in an archive. */
+export async function openArchive(store: Store, archive: AsyncIterable<Buffer>, work: Work & { reason: string }, path = '-'): Promise<Source> {
   try {
-    return await applyLayer(store, createReadStream(path, { highWaterMark: 1 << 20 }) as AsyncIterable<Buffer>, work);
+    const { id } = await applyLayer(store, archive, work);
+    return { seed: { kind: 'tar', name: path }, layer: id, release: store.use(id, work.reason) };
   } catch (cause) {
+    if ((cause as Error).name === 'AbortError') throw cause;
     const why = hasCode(cause, 'ENOENT') ? 'there is no such file' : hasCode(cause, 'EISDIR') ? 'it is a directory' : (cause as Error).message;
-    throw new UfsError('UFS_ARCHIVE', `Cannot make a volume of the tar "${path}": ${why}`, { cause });
+    throw new UfsError('UFS_ARCHIVE', `Cannot make a volume of ${path === '-' ? 'an archive' : `the tar "${path}"`}: ${why}`, { cause });
   }
 }
 

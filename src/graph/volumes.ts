@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../fs/errno.ts';
 import { nameToText } from '../../fs/name.ts';
@@ -6,15 +7,20 @@ import { isStaleMount } from '../../fs/transport/mounts.ts';
 import { UfsError } from '../errors.ts';
 import { NEW_CONTAINER, type Container } from '../store/containers.ts';
 import type { Store } from '../store/store.ts';
+import { humanSize } from '../store/size-text.ts';
+import { takenBelow } from '../store/taken-space.ts';
 import type { Work } from './apply.ts';
+import { archiveOf } from './diff.ts';
 import { KeyedLocks } from './keyed-locks.ts';
 import { isMountedElsewhere } from './mount-use.ts';
 import type { CountedMounts } from './mounts.ts';
+import { SlowFigures } from './slow-figures.ts';
+import { openWhole } from './trees.ts';
 import { removeUnused } from './unused-layers.ts';
 import { VolumeHolders } from './volume-holders.ts';
-import { differences, optionTexts, parseSeed, parseVolumeOptions, seedText } from './volume-options.ts';
+import { differences, optionTexts, parseSeed, parseVolumeOptions, seedText, type VolumeOptions } from './volume-options.ts';
 import { checkVolumeName, containerIdOf, findVolume, labelsOfVolume, listVolumes, mountSpecOf, type Volume } from './volume-record.ts';
-import { openSource, resolveSeed, type SeedPlaces } from './volume-seeds.ts';
+import { openArchive, openSource, resolveSeed, type SeedPlaces, type Source } from './volume-seeds.ts';
 
 /** Milliseconds a container that has ended may take to let go of a volume. */
 const LETTING_GO = 500;
@@ -41,9 +47,10 @@ export class Volumes {
   readonly #log: (message: string) => void;
   readonly #places: SeedPlaces;
   readonly #locks = new KeyedLocks();
-  /** How many others are being made of each. */
-  readonly #copied = new Map<string, number>();
+  /** How many are reading each. */
+  readonly #kept = new Map<string, number>();
   readonly #removing = new Set<string>();
+  readonly #taken = new SlowFigures<{ bytes: number; inodes: number }>();
 
   /** Takes over the mounts there are, and who has them; what isn't mounted any more nobody has. */
   constructor({ store, mounts, holdersFile, flush, log }: VolumesOptions) {
@@ -94,37 +101,89 @@ export class Volumes {
         if (different.length > 0) throw new UfsError('UFS_VOLUME_EXISTS', `Cannot create volume "${name}": there is one of that name with other options: ${different.join(', ')}`);
         return there;
       }
-      this.#store.pool.require(NEW_CONTAINER, `create volume "${name}"`);
-      const { uid, gid, mode } = options;
-      const root = { uid, gid, mode };
-      const id = containerIdOf(name);
-      if (options.from === undefined) {
-        await this.#store.createContainer({ id, labels: labelsOfVolume(options), root });
-        return this.find(name);
-      }
+      if (options.from === undefined) return await this.#make(name, options);
       const seed = resolveSeed(this.#places, parseSeed(options.from));
-      const source = await this.#copying(seed, async () => await openSource(this.#places, seed, { ...work, reason: `volume "${name}"` }));
-      try {
-        await this.#store.createContainer({ id, labels: labelsOfVolume({ ...options, from: seedText(seed) }), root, ...(source.layer === undefined ? {} : { parent: source.layer }) });
-      } finally {
-        source.release();
-      }
-      return this.find(name);
+      const open = async (): Promise<Source> => await openSource(this.#places, seed, { ...work, reason: `volume "${name}"` });
+      return await this.#make(name, { ...options, from: seedText(seed) }, async () => (seed.kind === 'volume' ? await this.#keeping(seed.name, open) : await open()));
     });
   }
 
-  /** Does something with a volume, if it is one, that must stay meanwhile. */
-  async #copying<T>({ kind, name }: { kind: string; name: string }, action: () => Promise<T>): Promise<T> {
-    if (kind !== 'volume') return await action();
+  /** A new volume with what is in an archive, compressed or not. UFS_USAGE, UFS_VOLUME_EXISTS. */
+  async createFromArchive(name: string, archive: AsyncIterable<Buffer>, given: Readonly<Record<string, string>>, work: Work = {}): Promise<Volume> {
+    checkVolumeName(name);
+    const options = parseVolumeOptions(name, given);
+    if (options.from !== undefined) throw new UfsError('UFS_USAGE', `Cannot make volume "${name}" of an archive: it is to be from ${options.from}`);
+    return await this.#locks.run(name, async () => {
+      if (this.#find(name) !== undefined) throw new UfsError('UFS_VOLUME_EXISTS', `Cannot create volume "${name}": there is one of that name`);
+      return await this.#make(name, { ...options, from: 'tar:-' }, async () => await openArchive(this.#store, archive, { ...work, reason: `volume "${name}"` }));
+    });
+  }
+
+  async #make(name: string, options: VolumeOptions, open?: () => Promise<Source>): Promise<Volume> {
+    this.#store.pool.require(NEW_CONTAINER, `create volume "${name}"`);
+    const { uid, gid, mode } = options;
+    const source = await open?.();
+    try {
+      await this.#store.createContainer({ id: containerIdOf(name), labels: labelsOfVolume(options), root: { uid, gid, mode }, ...(source?.layer === undefined ? {} : { parent: source.layer }) });
+    } finally {
+      source?.release();
+    }
+    return this.find(name);
+  }
+
+  /** Does something with a volume that must stay meanwhile; it may be used. */
+  async #keeping<T>(name: string, action: () => Promise<T>): Promise<T> {
     this.find(name);
-    this.#copied.set(name, (this.#copied.get(name) ?? 0) + 1);
+    this.#kept.set(name, (this.#kept.get(name) ?? 0) + 1);
     try {
       return await action();
     } finally {
-      const left = (this.#copied.get(name) as number) - 1;
-      if (left === 0) this.#copied.delete(name);
-      else this.#copied.set(name, left);
+      const left = (this.#kept.get(name) as number) - 1;
+      if (left === 0) this.#kept.delete(name);
+      else this.#kept.set(name, left);
     }
+  }
+
+  /** All that is in it as an archive; of one that is written to what was written so far. */
+  async export(name: string, use: (archive: AsyncIterable<Buffer>) => Promise<void>, work: Work = {}): Promise<void> {
+    await this.#keeping(name, async () => {
+      this.#mounts.flush(name);
+      const tree = openWhole(this.#store, this.find(name).container);
+      try {
+        await use(archiveOf(undefined, tree, { allXattrs: true, skipped: (path, reason) => work.warn?.(`${path}: ${reason}`) }));
+      } finally {
+        tree.close();
+      }
+    });
+  }
+
+  /**
+   * Changes its limits; null takes one away. Where it is mounted they hold at once, unless it had none when it was mounted: `held` tells. UFS_USAGE where more is taken already.
+   */
+  async resize(name: string, { size, inodes }: { size?: number | null; inodes?: number | null }): Promise<{ volume: Volume; held: boolean }> {
+    return await this.#locks.run(name, async () => {
+      const { options, container } = this.find(name);
+      const changed = { ...options, ...(size === undefined ? {} : { size: size ?? undefined }), ...(inodes === undefined ? {} : { inodes: inodes ?? undefined }) };
+      this.#mounts.flush(name);
+      const taken = await takenBelow(container.diff);
+      if (changed.size !== undefined && changed.size < taken.mapped) throw new UfsError('UFS_USAGE', `Cannot resize volume "${name}" to ${humanSize(changed.size)}: ${humanSize(taken.mapped)} are used`);
+      // Its root isn't counted.
+      if (changed.inodes !== undefined && changed.inodes < taken.inodes - 1) throw new UfsError('UFS_USAGE', `Cannot resize volume "${name}" to ${changed.inodes} inodes: it has ${taken.inodes - 1}`);
+      await this.#store.relabelContainer(container.id, labelsOfVolume(changed));
+      const mounted = this.#mounts.mountOf(name)?.spec;
+      // Asked for its space, the mount learns of its limits.
+      if (mounted !== undefined) statfsSync(nameToText(mounted.target));
+      return { volume: this.find(name), held: mounted === undefined || mounted.limitsOf !== undefined || mounted.upper === undefined };
+    });
+  }
+
+  /** What is written to it, in bytes and inodes (without its root). It is looked at, and where that takes long, what was seen some time ago is told. */
+  async taken(name: string): Promise<{ bytes: number; inodes: number }> {
+    const { container } = this.find(name);
+    return await this.#taken.of(String(container.number), async () => {
+      const { mapped, inodes } = await takenBelow(container.diff);
+      return { bytes: mapped, inodes: inodes - 1 };
+    });
   }
 
   /**
@@ -182,7 +241,7 @@ export class Volumes {
     await this.#locks.run(name, async () => {
       const { container, options } = this.find(name);
       const inUse = (by: string): UfsError => new UfsError('UFS_VOLUME_IN_USE', `Cannot remove volume "${name}": it is in use ${by}`);
-      if (this.#copied.has(name)) throw inUse('as another one is being made of it');
+      if (this.#kept.has(name)) throw inUse('by who copies it');
       const sure = this.#holders.of(name).filter(({ doubtful }) => !doubtful).map(({ holder }) => holder);
       if (sure.length > 0 && !force) throw inUse(`by ${sure.join(', ')}`);
       const path = this.mountpoint(name);
@@ -196,7 +255,7 @@ export class Volumes {
         this.#removing.delete(name);
       }
       // What was made for it alone. An image's or layer's is its owner's.
-      if (options.from !== undefined && ['container', 'volume', 'tar'].includes(parseSeed(options.from).kind ?? '')) await removeUnused(this.#store, container.parent);
+      if (/^(container|volume|tar):/.test(options.from ?? '')) await removeUnused(this.#store, container.parent);
     });
     this.#store.startEmptyingTrash();
   }

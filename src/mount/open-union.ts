@@ -11,6 +11,7 @@ import type { Helpers } from '../../fs/union/helpers.ts';
 import { stackUppers } from '../../fs/union/stack-uppers.ts';
 import { UnionFs } from '../../fs/union/union-fs.ts';
 import type { LayerId } from '../store/layer-id.ts';
+import type { UpperLimits } from '../store/limits.ts';
 import type { UpperRoom } from '../store/upper-room.ts';
 import type { MountSpec } from './spec.ts';
 
@@ -20,10 +21,12 @@ export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { 
   let room: UpperRoom | undefined;
   try {
     if (spec.upper?.room !== undefined) room = new (await import('../store/upper-room.ts')).UpperRoom(spec.upper.room);
+    const limits = spec.limitsOf === undefined ? undefined : await limitsReader(spec.limitsOf);
     const union = await whenFree(() => new UnionFs({
       lower, helpers, passthrough: spec.passthrough,
       ...(spec.upper === undefined ? { statistics: '/' } : { upper: spec.upper }),
       ...(spec.upper?.limit === undefined ? {} : { limit: spec.upper.limit }),
+      ...(limits === undefined ? {} : { ...limits(), limits }),
       ...(room === undefined ? {} : { room }),
       ...(spec.volatile === true ? { volatile: true } : {}),
     }));
@@ -34,6 +37,20 @@ export async function openUnion(spec: MountSpec, helpers: Helpers, { store }: { 
     lower.close();
     throw error;
   }
+}
+
+/** Tells the limits of a container. Loaded where it is used, as others. */
+async function limitsReader(directory: string): Promise<() => UpperLimits> {
+  const { readLimits } = await import('../store/limits.ts');
+  let limits = readLimits(directory);
+  return () => {
+    try {
+      limits = readLimits(directory);
+    } catch {
+      // It was removed while somebody has files of it open.
+    }
+    return limits;
+  };
 }
 
 function ownersShown({ idMaps, squash }: MountSpec): IdMaps {

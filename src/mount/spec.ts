@@ -13,6 +13,8 @@ export interface MountSpec {
   between?: readonly { directory: Name; work: Name }[];
   /** Absent: a read-only mount. `limit`: bytes it may take; `room`: its part of what the whole store may take. */
   upper?: { directory: Name; work: Name; limit?: number; room?: RoomOfUpper; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
+  /** Directory of the container the upper is of: what it may take is as that says, from now on. */
+  limitsOf?: string;
   /** Owners that are kept are shown as others. */
   idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
   /** All files are shown as belonging to one user or group; new ones belong to who serves the mount. */

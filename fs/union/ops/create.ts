@@ -75,6 +75,7 @@ export function tmpfile(union: Union, caller: Caller, parentId: number, flags: n
   const upper = union.writable();
   const parent = union.directory(parentId);
   copyUpDirectory(union, parent);
+  union.usage?.require(0, 1);
   const wanted = backingFlags(union, flags);
   const fd = openTemporary(upper.work, wanted, 0o600);
   let orphan: number;
@@ -125,7 +126,7 @@ function make(union: Union, caller: Caller, parentId: number, name: Name, making
   const upper = union.writable();
   const parent = union.directory(parentId);
   const { directory, found } = vacancy(union, parent, name, 'make');
-  if (making.type === S_IFDIR) union.usage?.require(DIRECTORY);
+  union.usage?.require(making.type === S_IFDIR ? DIRECTORY : 0, 1);
   const wanted = attributesFor(union, caller, parent, making);
   // Built in place where one call makes it as it is to be: nothing to replace, no default ACL that the host would apply by itself.
   const direct = found.at === 'nothing' && parent.defaultAcl === null && comesAsWanted(wanted);

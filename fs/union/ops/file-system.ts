@@ -15,13 +15,16 @@ export function statfs(union: Union): FsStatistics {
   if (host === undefined) {
     return { blocks: 0, freeBlocks: 0, availableBlocks: 0, files: 0, freeFiles: 0, blockSize: 4096, fragmentSize: 4096, nameMax: NAME_MAX };
   }
-  const { files, freeFiles, blockSize, fragmentSize, nameMax } = host;
-  let { blocks, freeBlocks, availableBlocks } = host;
+  const { blockSize, fragmentSize, nameMax } = host;
+  let { blocks, freeBlocks, availableBlocks, files, freeFiles } = host;
   if (union.usage !== undefined) {
+    union.usage.refresh();
     const free = Math.floor(union.usage.free / fragmentSize);
     const { total } = union.usage;
     if (total !== Infinity) blocks = Math.floor(total / fragmentSize);
     [freeBlocks, availableBlocks] = [Math.min(free, freeBlocks), Math.min(free, availableBlocks)];
+    const { inodes, freeInodes } = union.usage;
+    if (inodes !== Infinity) [files, freeFiles] = [inodes, Math.min(freeInodes, freeFiles)];
   }
   const longest = union.upper?.spelling === 'aufs' ? NAME_MAX - AUFS_PREFIX.length : NAME_MAX;
   return { blocks, freeBlocks, availableBlocks, files, freeFiles, blockSize, fragmentSize, nameMax: Math.min(nameMax || NAME_MAX, longest) };
