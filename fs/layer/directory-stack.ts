@@ -13,7 +13,7 @@ import { DirectoryDescriptors } from './directory-descriptors.ts';
 import type { Layer, LayerEntry } from './layer.ts';
 import { InodeNumbers } from './inode-numbers.ts';
 import { hasMetacopy, readRedirect } from './overlay-xattr.ts';
-import { applyOverrideStat, readOverrideStat, readOverriddenLink } from './override-stat.ts';
+import { applyOverrideStat, overrideXattr, readOverrideStat, readOverriddenLink } from './override-stat.ts';
 import { type Place, wayFrom } from './place.ts';
 import { RawDirectories } from './raw-directory.ts';
 import { StackSearch } from './stack-search.ts';
@@ -57,8 +57,8 @@ export class DirectoryStack implements Layer<StackNode> {
   readonly #raw: RawDirectories;
   readonly #search: StackSearch;
   readonly #numbers = new InodeNumbers();
-  /** Layers whose files have owner and mode in xattrs. */
-  readonly #overridden: boolean[];
+  /** The xattr a layer's files have owner and mode in. */
+  readonly #ownersIn: (Name | undefined)[];
   /** A key of the root directories from each layer down. */
   readonly #rootKeys: string[];
   readonly #noAtime: boolean[];
@@ -74,7 +74,7 @@ export class DirectoryStack implements Layer<StackNode> {
       if (layers.length === 0) throw new FsError('EINVAL', 'Cannot stack directories: none is given');
       const stats = roots.map((fd) => statFd(fd));
       for (const stat of stats) this.#numbers.addLayer(stat);
-      this.#overridden = roots.map((fd) => readOverrideStat(fd) !== undefined);
+      this.#ownersIn = roots.map(overrideXattr);
       this.#rootKeys = rootKeys(stats);
     } catch (error) {
       for (const fd of roots) close(fd);
@@ -83,7 +83,7 @@ export class DirectoryStack implements Layer<StackNode> {
     this.#roots = roots;
     this.#noAtime = roots.map(() => true);
     this.#descriptors = new DirectoryDescriptors(wayFrom(roots), options.cachedDescriptors ?? 128);
-    this.#raw = new RawDirectories(this.#descriptors, { overridden: this.#overridden, cachedNames: options.cachedNames ?? 200_000 });
+    this.#raw = new RawDirectories(this.#descriptors, { ownersIn: this.#ownersIn, cachedNames: options.cachedNames ?? 200_000 });
     const rootPlaces = roots.map((_, layer): Place => ({ layer, parent: undefined, name: '' }));
     const merged = rootPlaces.slice(0, layers.length);
     this.#search = new StackSearch({ merged, data: rootPlaces.slice(layers.length) }, this.#raw, (place) => readRedirect(this.#target(place)));
@@ -123,7 +123,7 @@ export class DirectoryStack implements Layer<StackNode> {
   stat(node: StackNode): Stat {
     const { devMajor, devMinor, ...stat } = this.#hostStat(node.place) as Stat & HostStat;
     stat.ino = this.#numbers.number(this.#numbers.device({ devMajor, devMinor }), stat.ino);
-    if (this.#overridden[node.place.layer]) this.#override(node.place, stat);
+    this.#override(node.place, stat);
     if (isDirectory(stat)) {
       if (this.#mayBeMerged(node)) stat.nlink = 1;
     } else if (node.type === S_IFREG && stat.blocks * 512 < stat.size) {
@@ -147,15 +147,15 @@ export class DirectoryStack implements Layer<StackNode> {
   readlink(node: StackNode): Name {
     if (node.type !== S_IFLNK) throw new FsError('EINVAL', `Cannot read the symlink "${nameToText(node.place.name)}": it isn't one`);
     const directory = this.#parentDescriptor(node.place);
-    return this.#overridden[node.place.layer] ? readOverriddenLink(directory, node.place.name) : readlinkAt(directory, node.place.name);
+    return this.#ownersIn[node.place.layer] !== undefined ? readOverriddenLink(directory, node.place.name) : readlinkAt(directory, node.place.name);
   }
 
   listXattr(node: StackNode): Name[] {
-    return listUsersXattrs(this.#target(node.place), { overridden: this.#overridden[node.place.layer] });
+    return listUsersXattrs(this.#target(node.place), { xattr: this.#ownersIn[node.place.layer] });
   }
 
   getXattr(node: StackNode, name: Name): Buffer | undefined {
-    return getUsersXattr(this.#target(node.place), name, { overridden: this.#overridden[node.place.layer] });
+    return getUsersXattr(this.#target(node.place), name, { xattr: this.#ownersIn[node.place.layer] });
   }
 
   open(node: StackNode): number {
@@ -247,7 +247,8 @@ export class DirectoryStack implements Layer<StackNode> {
   }
 
   #override(place: Place, stat: Stat): void {
-    const override = readOverrideStat(this.#target(place));
+    const xattr = this.#ownersIn[place.layer];
+    const override = xattr === undefined ? undefined : readOverrideStat(this.#target(place), xattr);
     if (override !== undefined) applyOverrideStat(stat, override);
   }
 

@@ -1,6 +1,6 @@
 import { hasCode } from '../errno.ts';
 import type { Name } from '../name.ts';
-import { close, openAt, readlinkAt } from '../host/at.ts';
+import { close, openAt, readlinkAt, statTarget } from '../host/at.ts';
 import { O_RDONLY } from '../host/constants.ts';
 import { preadFull } from '../host/file.ts';
 import { PERMISSIONS, S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../stat.ts';
@@ -8,13 +8,20 @@ import type { Stat } from '../stat.ts';
 import type { XattrTarget } from '../host/xattr.ts';
 import { getXattrIfAny, setXattr } from '../host/xattr.ts';
 
+const CONTAINERS: Name = 'user.containers.override_stat';
+/** Which only root of the first user namespace can set, and which containers therefore can't either. */
+const PRIVILEGED: Name = 'security.fuseoverlayfs.override_stat';
+
 /**
  * Xattrs that say owner, mode and type of a file whose inode can't have them (network homes, `force_mask`): "uid:gid:mode[:type]", mode in octal.
- * A layer uses them where its root directory has one.
+ * A layer uses them where its root directory has one: that one, or the first of these (fuse-overlayfs 1.10 shows no file that lacks it).
  */
-export const OVERRIDE_XATTRS: readonly [Name, ...Name[]] = [
-  'user.containers.override_stat', 'user.fuseoverlayfs.override_stat', 'security.fuseoverlayfs.override_stat',
-];
+export const OVERRIDE_XATTRS: readonly Name[] = [PRIVILEGED, 'user.fuseoverlayfs.override_stat', CONTAINERS];
+
+/** Which xattrs are for keeping owners in, in whose namespace. */
+export type OwnersNamespace = 'user' | 'security';
+
+export const XATTR_OF: Readonly<Record<OwnersNamespace, Name>> = { user: CONTAINERS, security: PRIVILEGED };
 
 export interface OverrideStat {
   uid: number;
@@ -43,13 +50,13 @@ export function parseOverrideStat(value: Uint8Array): OverrideStat | undefined {
   };
 }
 
-/** What the xattrs of a file say, undefined where it has none (or can't have: symlinks). */
-export function readOverrideStat(target: XattrTarget): OverrideStat | undefined {
-  return findOverride(target)?.override;
+/** What the xattrs of a file say, undefined where it has none (or can't have: symlinks). `first`: the one its layer uses. */
+export function readOverrideStat(target: XattrTarget, first: Name): OverrideStat | undefined {
+  return findOverride(target, first)?.override;
 }
 
-function findOverride(target: XattrTarget): { name: Name; override: OverrideStat } | undefined {
-  for (const name of OVERRIDE_XATTRS) {
+function findOverride(target: XattrTarget, first: Name | undefined): { name: Name; override: OverrideStat } | undefined {
+  for (const name of first === undefined ? OVERRIDE_XATTRS : [first, ...OVERRIDE_XATTRS.filter((other) => other !== first)]) {
     const value = getXattrIfAny(target, name);
     const override = value === undefined ? undefined : parseOverrideStat(value);
     if (override !== undefined) return { name, override };
@@ -59,7 +66,7 @@ function findOverride(target: XattrTarget): { name: Name; override: OverrideStat
 
 /** The xattr a layer keeps owners in: the one its root has; undefined where it keeps none. */
 export function overrideXattr(root: XattrTarget): Name | undefined {
-  return findOverride(root)?.name;
+  return findOverride(root, undefined)?.name;
 }
 
 /** Owner and permission bits that change; undefined ones stay. */
@@ -70,8 +77,8 @@ export interface OwnerChange {
 }
 
 /** Changes what a file says of its owner and permission bits, its type stays; false where it says nothing. */
-export function changeOverrideStat(target: XattrTarget, change: OwnerChange): boolean {
-  const found = findOverride(target);
+export function changeOverrideStat(target: XattrTarget, first: Name, change: OwnerChange): boolean {
+  const found = findOverride(target, first);
   if (found === undefined) return false;
   const { override } = found;
   writeOverrideStat(target, found.name, { ...override, uid: change.uid ?? override.uid, gid: change.gid ?? override.gid, permissions: change.permissions ?? override.permissions });
@@ -81,7 +88,9 @@ export function changeOverrideStat(target: XattrTarget, change: OwnerChange): bo
 export function writeOverrideStat(target: XattrTarget, xattr: Name, { uid, gid, permissions, type, rdevMajor, rdevMinor }: OverrideStat): void {
   const kind = Object.keys(TYPES).find((word) => TYPES[word] === type);
   const device = kind === 'block' || kind === 'char' ? `-${rdevMajor}-${rdevMinor}` : '';
-  setXattr(target, xattr, Buffer.from(`${uid}:${gid}:${permissions.toString(8).padStart(4, '0')}${kind === undefined ? '' : `:${kind}${device}`}`));
+  // fuse-overlayfs's own have the type of the inode among the bits of the mode.
+  const bits = xattr === CONTAINERS ? permissions : (statTarget(target).mode & S_IFMT) | permissions;
+  setXattr(target, xattr, Buffer.from(`${uid}:${gid}:${bits.toString(8).padStart(4, '0')}${kind === undefined ? '' : `:${kind}${device}`}`));
 }
 
 /** The target of a symlink, which may be the content of a regular file that is shown as one. */
@@ -106,8 +115,8 @@ function overriddenType(type: number, override: OverrideStat): number {
 }
 
 /** The same, of what a file says; `type` is what it is on disk. */
-export function shownType(target: XattrTarget, type: number): number {
-  const override = type === S_IFREG ? readOverrideStat(target) : undefined;
+export function shownType(target: XattrTarget, type: number, first: Name): number {
+  const override = type === S_IFREG ? readOverrideStat(target, first) : undefined;
   return override === undefined ? type : overriddenType(type, override);
 }
 

@@ -33,15 +33,15 @@ export interface RawDirectory {
 /** Reads directories of layers and keeps what was read lately. INVARIANT: the kept ones hold at most `cachedNames` names, or are just one; with 0 nothing is kept. */
 export class RawDirectories {
   readonly #descriptors: DirectoryDescriptors<Place>;
-  readonly #overridden: readonly boolean[];
+  readonly #ownersIn: readonly (Name | undefined)[];
   readonly #limit: number;
   /** In the order of use, least recent first. */
   readonly #kept = new Map<Place, RawDirectory>();
   #names = 0;
 
-  constructor(descriptors: DirectoryDescriptors<Place>, options: { overridden: readonly boolean[]; cachedNames: number }) {
+  constructor(descriptors: DirectoryDescriptors<Place>, options: { ownersIn: readonly (Name | undefined)[]; cachedNames: number }) {
     this.#descriptors = descriptors;
-    this.#overridden = options.overridden;
+    this.#ownersIn = options.ownersIn;
     this.#limit = options.cachedNames;
   }
 
@@ -65,12 +65,12 @@ export class RawDirectories {
   }
 
   #readAnew(place: Place): RawDirectory {
-    const overridden = this.#overridden[place.layer];
+    const ownersIn = this.#ownersIn[place.layer];
     try {
-      return new ListedDirectory(this.#descriptors.get(place), overridden);
+      return new ListedDirectory(this.#descriptors.get(place), ownersIn);
     } catch (error) {
       if (!hasCode(error, 'EACCES')) throw error;
-      return new SearchedDirectory(() => this.#descriptors.get(place), overridden);
+      return new SearchedDirectory(() => this.#descriptors.get(place), ownersIn);
     }
   }
 
@@ -91,7 +91,7 @@ class ListedDirectory implements RawDirectory {
   readonly #entries = new Map<Name, RawEntry>();
   readonly #whiteouts: Set<Name> | undefined;
 
-  constructor(fd: number, overridden: boolean) {
+  constructor(fd: number, ownersIn: Name | undefined) {
     const marks = isOpaqueDirectory(fd);
     let { opaque } = marks;
     let whiteouts: Set<Name> | undefined;
@@ -104,7 +104,7 @@ class ListedDirectory implements RawDirectory {
       const target = { directory: fd, name };
       const type = direntType === 0 ? statAt(fd, name).mode & S_IFMT : direntType << 12;
       if (isWhiteoutEntry(type, target, marks)) (whiteouts ??= new Set()).add(name);
-      else this.#entries.set(name, { type: overridden ? shownType(target, type) : type, ino });
+      else this.#entries.set(name, { type: ownersIn === undefined ? type : shownType(target, type, ownersIn), ino });
     }
     this.opaque = opaque;
     this.#whiteouts = whiteouts;
@@ -133,13 +133,13 @@ class SearchedDirectory implements RawDirectory {
   readonly opaque: boolean;
   readonly weight = 1;
   readonly #fd: () => number;
-  readonly #overridden: boolean;
+  readonly #ownersIn: Name | undefined;
   readonly #marks: OpaqueMarks;
   readonly #entries = new Map<Name, RawEntry>();
 
-  constructor(fd: () => number, overridden: boolean) {
+  constructor(fd: () => number, ownersIn: Name | undefined) {
     this.#fd = fd;
-    this.#overridden = overridden;
+    this.#ownersIn = ownersIn;
     this.#marks = isOpaqueDirectory(fd());
     this.opaque = statOrUndefined(fd(), AUFS_OPAQUE) !== undefined || this.#marks.opaque;
   }
@@ -151,7 +151,7 @@ class SearchedDirectory implements RawDirectory {
     const stat = statOrUndefined(target.directory, name);
     if (stat === undefined || isWhiteout(stat, target, this.#marks)) return undefined;
     const type = stat.mode & S_IFMT;
-    const entry = { type: this.#overridden ? shownType(target, type) : type, ino: stat.ino };
+    const entry = { type: this.#ownersIn === undefined ? type : shownType(target, type, this.#ownersIn), ino: stat.ino };
     this.#entries.set(name, entry);
     return entry;
   }

@@ -9,6 +9,7 @@ import { lockDirectory } from './directory-lock.ts';
 import { LinkIndex } from './link-index.ts';
 import { withOwnerRights } from './owner-rights.ts';
 import { isOpaqueDirectory, writableNamespace, writeMark, type XattrNamespace } from './overlay-xattr.ts';
+import type { OwnersNamespace } from './override-stat.ts';
 import { Owners } from './owners.ts';
 import { AUFS_OPAQUE, AUFS_PREFIX, isAufsNoise, isWhiteout, isWhiteoutEntry, makeMark, makeWhiteout, probeSpelling, type WhiteoutSpelling } from './whiteout.ts';
 import { canMark, emptyDirectory, openWork, removeTree } from './work-directory.ts';
@@ -43,8 +44,8 @@ export interface UpperOptions {
   namespace?: XattrNamespace;
   /** Copy files up without data, where the host can hold the mark of such a copy. */
   metacopy?: boolean;
-  /** New files have their owner, mode and type in xattrs, for hosts that let us give no file away. Where the directory's root says so, they have anyway. */
-  ownersInXattrs?: boolean;
+  /** New files have their owner, mode and type in xattrs, for hosts that let us give no file away. Where the directory's root has such an xattr, they have it anyway. */
+  ownersInXattrs?: OwnersNamespace;
   /** Directories with a lower side can be renamed, which leaves a redirect. True unless told. */
   redirects?: boolean;
 }
@@ -74,7 +75,7 @@ export class UpperTree {
       const outer = open(work);
       this.namespace = how.namespace ?? writableNamespace();
       this.redirects = how.redirects !== false;
-      this.owners = new Owners(this.root, how.readOnly !== true && how.ownersInXattrs === true);
+      this.owners = new Owners(this.root, how.readOnly === true ? undefined : how.ownersInXattrs);
       if (how.readOnly === true) {
         this.work = outer;
         this.index = new LinkIndex(outer, { readOnly: true, covers: (path) => this.#covers(path) });

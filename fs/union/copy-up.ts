@@ -177,7 +177,7 @@ function build(union: Union, node: Node, stat: Stat, temporary: Name, fill: (to:
 function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   const { owners, namespace } = union.writable();
   // Owner before mode and capabilities: chown(2) clears setuid, setgid and security.capability.
-  if (!owners.overridden) chownFd(fd, stat.uid, stat.gid);
+  if (owners.xattr === undefined) chownFd(fd, stat.uid, stat.gid);
   for (const name of union.lower.listXattr(node.lower)) {
     const value = union.lower.getXattr(node.lower, name);
     // What looks like a mark is the user's own, and isn't to be one here.
@@ -196,7 +196,7 @@ function dress(union: Union, node: Node, stat: Stat, fd: number): void {
   }
   // After the xattrs: who isn't root needs the right to write the file for them.
   if (!owners.give(fd, stat)) {
-    if (owners.overridden) attempt(() => chownFd(fd, stat.uid, stat.gid));
+    if (owners.xattr !== undefined) attempt(() => chownFd(fd, stat.uid, stat.gid));
     if (node.type !== S_IFLNK) chmodFd(fd, stat.mode & PERMISSIONS);
   }
   const { mtimeSec = stat.mtimeSec, mtimeNsec = stat.mtimeNsec } = node.times ?? {};

@@ -1,4 +1,5 @@
 import type { IdRange } from '../../fs/id-map.ts';
+import type { OwnersNamespace } from '../../fs/layer/override-stat.ts';
 import type { Name } from '../../fs/name.ts';
 import type { MountOptions, PassthroughMode } from '../../fs/transport/mount.ts';
 import type { Transport } from '../../fs/transport/transport.ts';
@@ -12,7 +13,7 @@ export interface MountSpec {
   /** Uppers that aren't written to any more, on the lower and below the upper, bottom first. */
   between?: readonly { directory: Name; work: Name }[];
   /** Absent: a read-only mount. `limit`: bytes it may take; `room`: its part of what the whole store may take. */
-  upper?: { directory: Name; work: Name; limit?: number; room?: RoomOfUpper; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: boolean };
+  upper?: { directory: Name; work: Name; limit?: number; room?: RoomOfUpper; metacopy?: boolean; redirects?: boolean; namespace?: 'user'; ownersInXattrs?: OwnersNamespace };
   /** Directory of the container the upper is of: what it may take is as that says, from now on. */
   limitsOf?: string;
   /** Owners that are kept are shown as others. */

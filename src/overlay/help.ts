@@ -20,7 +20,7 @@ Options:
   gidmapping=H:T:N[:H:T:N…]   the same for groups
   squash_to_root, squash_to_uid=N, squash_to_gid=N
                               show all files as belonging to one user or group
-  xattr_permissions=2         keep owners and modes in xattrs (home directories on a network)
+  xattr_permissions=2         keep owners and modes in xattrs (home directories on a network); 1: in security.*, as root
   volatile, fsync=0           sync nothing
   timeout=SECONDS             how long the kernel may keep what it was told of names and attributes (for ever)
   noacl                       let ACLs have no effect

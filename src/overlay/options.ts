@@ -1,5 +1,6 @@
 import { isAbsolute, resolve } from 'node:path';
 import type { IdRange } from '../../fs/id-map.ts';
+import type { OwnersNamespace } from '../../fs/layer/override-stat.ts';
 import { nameFromText, type Name } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import type { MountSpec } from '../mount/spec.ts';
@@ -12,7 +13,7 @@ interface Draft {
   readonly target: string;
   redirects: boolean | undefined;
   userXattrs: boolean;
-  ownersInXattrs: boolean;
+  ownersInXattrs: OwnersNamespace | undefined;
 }
 
 /** What an option does; false where its value means nothing. */
@@ -40,6 +41,14 @@ const squash = (...keys: ('uid' | 'gid')[]): Option => ({ spec }, value = '0') =
 
 const REDIRECTS: Readonly<Record<string, boolean>> = { on: true, follow: false, nofollow: false, off: false };
 
+/** fuse-overlayfs's numbers. */
+const OWNERS: Readonly<Record<string, OwnersNamespace | undefined>> = { 0: undefined, 1: 'security', 2: 'user' };
+
+function ownersNamespace({ target }: Draft, value: string): OwnersNamespace | undefined {
+  if (Object.hasOwn(OWNERS, value)) return OWNERS[value];
+  throw new UfsError('UFS_USAGE', `Cannot mount on "${target}": xattr_permissions=${value} isn't 0, 1 (owners and modes in security.*, which only root may set) or 2 (in user.*)`);
+}
+
 /** The options of overlayfs, of fuse-overlayfs and of mount(8) that mean something here. */
 const OPTIONS: Readonly<Record<string, Option>> = {
   lowerdir: text, upperdir: text, workdir: text,
@@ -51,7 +60,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   metacopy: (draft, value, name) => (value === 'on' || value === 'off' ? text(draft, value, name) : false),
   redirect_dir: (draft, value = '') => (value in REDIRECTS ? void (draft.redirects = REDIRECTS[value]) : false),
   userxattr: (draft) => void (draft.userXattrs = true),
-  xattr_permissions: (draft, value = '') => (/^[012]$/.test(value) ? void (draft.ownersInXattrs = value !== '0') : false),
+  xattr_permissions: (draft, value = '') => void (draft.ownersInXattrs = ownersNamespace(draft, value)),
   volatile: ({ spec }) => void (spec.volatile = true),
   fsync: flag(() => undefined, ({ spec }) => (spec.volatile = true)),
   uidmapping: ids('uid'), gidmapping: ids('gid'),
@@ -83,7 +92,7 @@ export interface OverlayDefaults {
 /** What `-o lowerdir=a:b,upperdir=u,workdir=w,…` asks for; relative paths are taken from `cwd`. UFS_USAGE. `unknown`: words that mean nothing here. */
 export function overlayMount(option: string, target: string, cwd: string, defaults: OverlayDefaults): { spec: MountSpec; unknown: string[] } {
   const spec: MountSpec = { target: nameFromText(resolve(cwd, target)), lower: { kind: 'directories', paths: [] }, passthrough: defaults.passthrough, mount: { ...defaults.mount } };
-  const draft: Draft = { texts: new Map(), spec, target, redirects: defaults.redirects, userXattrs: false, ownersInXattrs: false };
+  const draft: Draft = { texts: new Map(), spec, target, redirects: defaults.redirects, userXattrs: false, ownersInXattrs: undefined };
   const unknown: string[] = [];
   for (const { word, name, value } of optionWords(option)) {
     const known = Object.hasOwn(OPTIONS, name) ? (OPTIONS[name] as Option)(draft, value, name) !== false : IGNORED.has(name);
@@ -107,7 +116,7 @@ function addLayers({ texts, spec, target, redirects, userXattrs, ownersInXattrs 
   spec.upper = {
     directory: path(upper), work: path(work), metacopy: texts.get('metacopy') === 'on',
     // overlayfs follows no redirects in user.*: who asks for these is to see the same tree with it.
-    redirects: redirects ?? !userXattrs, ...(userXattrs ? { namespace: 'user' } : {}), ...(ownersInXattrs ? { ownersInXattrs } : {}),
+    redirects: redirects ?? !userXattrs, ...(userXattrs ? { namespace: 'user' } : {}), ...(ownersInXattrs === undefined ? {} : { ownersInXattrs }),
   };
 }
 

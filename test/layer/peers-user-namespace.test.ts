@@ -11,7 +11,7 @@ if (inUserNamespace) {
     kernelOverlayfs('userxattr', { redirects: false }, needsOverlayfs, ['devices']),
     fuseOverlayfs('', {}, noFuseOverlayfs, {}, ['devices']),
     fuseOverlayfs('', { FUSE_OVERLAYFS_DISABLE_OVL_WHITEOUT: '1' }, noFuseOverlayfs, {}, ['devices']),
-    fuseOverlayfs('xattr_permissions=2', {}, noFuseOverlayfs, { ownersInXattrs: true }, ['devices', 'read owners in xattrs it did not begin with']),
+    fuseOverlayfs('xattr_permissions=2', {}, noFuseOverlayfs, { ownersInXattrs: 'user' }, ['devices', 'read owners in xattrs it did not begin with']),
   ]);
 } else {
   await runInUserNamespace(import.meta.filename);

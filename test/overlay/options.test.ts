@@ -46,7 +46,7 @@ test('each option of fuse-overlayfs does what it says', () => {
   ];
   for (const [options, expected] of cases) assert.deepEqual(spec(options), { ...spec(''), ...expected }, options);
   const upper = (options: string): MountSpec['upper'] => spec(`upperdir=/u,workdir=/w,${options}`).upper;
-  assert.deepEqual(upper('xattr_permissions=2,metacopy=on,redirect_dir=on,userxattr'), { directory: '/u', work: '/w', metacopy: true, redirects: true, namespace: 'user', ownersInXattrs: true });
+  assert.deepEqual(upper('xattr_permissions=2,metacopy=on,redirect_dir=on,userxattr'), { directory: '/u', work: '/w', metacopy: true, redirects: true, namespace: 'user', ownersInXattrs: 'user' });
   assert.deepEqual(mount('lowerdir=/l,upperdir=/u,workdir=/w,ro').spec.lower, { kind: 'directories', paths: ['/u', '/l'] });
 });
 
