@@ -21,7 +21,7 @@ export function hasResource(point: MountPoint, path: string): boolean {
   if (point.destination.startsWith('/') !== path.startsWith('/')) return false;
   const base = parts(point.destination);
   const asked = parts(path);
-  return base.every((part, at) => part === asked[at]) && asked[base.length] !== '..';
+  return base.every((part, at) => part === asked[at]);
 }
 
 function parts(path: string): string[] {

@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { type MountPoint, parseMountRaw, parseMountSpec } from '../../src/index.ts';
+import { until } from '../helpers/cli.ts';
 import { DirectoryDriver, type DirectoryVolume } from './directory-driver.ts';
 
 const me = { uid: process.getuid?.() as number, gid: process.getgid?.() as number };
@@ -221,6 +224,27 @@ describe('a subpath of a volume', () => {
       assert.deepEqual([volume.holders, point.id], [[], '']);
     });
   }
+
+  test('never leads out of it, however often somebody puts a symlink where it is', async () => {
+    writeFileSync(join(root, 'outside/g'), 'secret');
+    writeFileSync(join(volume.directory, 'a/b/g'), 'data');
+    const swap = "const fs = require('fs'); for (;;) { fs.renameSync('b', 'real'); fs.symlinkSync('../../outside', 'b'); fs.unlinkSync('b'); fs.renameSync('real', 'b'); }";
+    const swapping = spawn(process.execPath, ['-e', swap], { cwd: join(volume.directory, 'a'), stdio: 'ignore' });
+    await until(() => existsSync(join(volume.directory, 'a/real')), 'the directory has another name');
+    try {
+      const found = new Set<string>();
+      for (let round = 0; round < 1000; round += 1) {
+        const point = at('a/b/g');
+        const setup = await point.setup().catch(() => undefined);
+        if (setup !== undefined) found.add(readFileSync(setup.path, 'utf8'));
+        await point.cleanup();
+      }
+      assert.equal(found.has('secret'), false);
+    } finally {
+      swapping.kill('SIGKILL');
+      await once(swapping, 'close');
+    }
+  });
 
   test('"." is the volume', async () => {
     const point = at('a/..');
