@@ -38,6 +38,8 @@ export class StoreVolumeDriver implements VolumeDriver {
 
   async get(name: string): Promise<VolumeInfo> {
     const volume = this.#volumes.find(name);
+    // With live-restore Docker forgets, after a docker cp, what a container has.
+    await this.#volumes.settle(name);
     return { ...this.#info(volume), status: statusRows(volume, await volumeStatus(this.#volumes, volume)) };
   }
 

@@ -231,6 +231,18 @@ export class Volumes {
     });
   }
 
+  /** Unmounts it where all who have it are in doubt and it isn't in use: they have forgotten it. */
+  async settle(name: string): Promise<void> {
+    if (this.#holders.of(name).length === 0) return;
+    await this.#locks.run(name, async () => {
+      const holders = this.#holders.of(name);
+      const path = this.mountpoint(name);
+      if (holders.length === 0 || holders.some(({ doubtful }) => !doubtful) || (path !== undefined && isMountedElsewhere(path))) return;
+      this.#holders.forget(name);
+      await this.#unmount(name);
+    });
+  }
+
   /** Some holders (those of a daemon that was started again) may have forgotten what they have: where a volume isn't in use, it isn't theirs. */
   doubt(isMeant: (holder: string) => boolean): void {
     this.#holders.doubt(isMeant);

@@ -36,6 +36,7 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
   const create = async (Name: string, Opts: Record<string, string> | null = null): Promise<unknown> => await call('Create', { Name, Opts });
   const mount = async (Name: string, ID = ONE): Promise<string> => (await call<{ Mountpoint: string }>('Mount', { Name, ID })).Mountpoint;
   const unmount = async (Name: string, ID = ONE): Promise<unknown> => await call('Unmount', { Name, ID });
+  const get = async (Name: string): Promise<{ Mounted: boolean }> => (await call<{ Volume: { Status: { Mounted: boolean } } }>('Get', { Name })).Volume.Status;
   const remove = async (Name: string): Promise<unknown> => await call('Remove', { Name });
   const mounted = (): string[] => mountsBelow(served.runDirectory);
 
@@ -122,9 +123,32 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
     await unmount('leaked');
     assert.deepEqual(mounted(), [], 'started again with the same id, and stopped');
     await mount('leaked');
+    assert.equal((await get('leaked')).Mounted, true);
+    await call('Capabilities');
+    assert.equal((await get('leaked')).Mounted, false, 'never given back, and not in use');
+    assert.deepEqual(mounted(), []);
+    await mount('leaked');
     await call('Capabilities');
     await remove('leaked');
     assert.deepEqual(mounted(), []);
+  });
+
+  test('is offered alone, under another name, and for all machines, too', async () => {
+    const name = `${served.name}-alone`;
+    const alone = new Bench();
+    const server = alone.start('serve', '--volumes', name, '--volume-scope', 'global', '--run-directory', alone.path('run'), '--plugin-directory', alone.directory);
+    const docker = new PluginClient(alone.path(`${name}.sock`));
+    const ask = async (method: string): Promise<unknown> => JSON.parse((await docker.post(`/${method}`, Buffer.from('{}'))).body.toString());
+    try {
+      await until(() => server.result.err.includes('serving Docker') || server.result.code !== null, 'it is served');
+      assert.equal(server.result.err, `ufs: serving Docker's volume driver "${name}"\n`);
+      assert.deepEqual([await ask('Plugin.Activate'), await ask('VolumeDriver.Capabilities')], [{ Implements: ['VolumeDriver'] }, { Capabilities: { Scope: 'global' }, Err: '' }]);
+    } finally {
+      docker.close();
+      server.kill('SIGTERM');
+      await server.ended;
+      alone.close();
+    }
   });
 
   test('volumes stay mounted, and their holders theirs, when the driver is stopped or killed', async () => {
