@@ -18,12 +18,12 @@ export interface IdMapping {
   toInside(id: number): number;
 }
 
-/** All are shown as one, and kept as another one. */
+/** All are shown as one, and kept as they are; all as one, too, where only that can be kept. */
 export class SquashedIds implements IdMapping {
   readonly #shown: number;
-  readonly #kept: number;
+  readonly #kept: number | undefined;
 
-  constructor(shown: number, kept: number) {
+  constructor(shown: number, kept: number | undefined) {
     this.#shown = shown;
     this.#kept = kept;
   }
@@ -32,8 +32,8 @@ export class SquashedIds implements IdMapping {
     return this.#shown;
   }
 
-  toInside(): number {
-    return this.#kept;
+  toInside(id: number): number {
+    return this.#kept ?? id;
   }
 }
 

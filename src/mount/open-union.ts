@@ -54,7 +54,9 @@ async function limitsReader(directory: string): Promise<() => UpperLimits> {
 }
 
 function ownersShown({ idMaps, squash }: MountSpec): IdMaps {
-  const map = (key: 'uid' | 'gid', own: number): IdMapping => (squash?.[key] === undefined ? new IdMap(idMaps?.[key] ?? []) : new SquashedIds(squash[key], own));
+  // Who isn't root can give no file away.
+  const given = effectiveUid() === 0;
+  const map = (key: 'uid' | 'gid', own: number): IdMapping => (squash?.[key] === undefined ? new IdMap(idMaps?.[key] ?? []) : new SquashedIds(squash[key], given ? undefined : own));
   return { uid: map('uid', effectiveUid()), gid: map('gid', effectiveGid()) };
 }
 

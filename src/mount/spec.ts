@@ -18,7 +18,7 @@ export interface MountSpec {
   limitsOf?: string;
   /** Owners that are kept are shown as others. */
   idMaps?: { uid: readonly IdRange[]; gid: readonly IdRange[] };
-  /** All files are shown as belonging to one user or group; new ones belong to who serves the mount. */
+  /** All files are shown as belonging to one user or group; new ones belong to who makes them, or to who serves the mount where that isn't root. */
   squash?: { uid?: number; gid?: number };
   passthrough: PassthroughMode;
   /** What the kernel is told, or told that there isn't. `timeout`: seconds it may keep names and attributes; by default for ever. */
