@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { needsProgram } from '../helpers/needs.ts';
 import { needsPodman, PodmanOnUfs } from './podman-on-ufs.ts';
 import { Podman } from './podman.ts';
 
-// As root, podman 4.3.1 maps owners twice where it has a mount program: layers mapped by the kernel are given to the mount program with the same map once more.
 describe('owners in rootless podman\'s containers on ufs', { skip: needsPodman }, () => {
   const podman = PodmanOnUfs.during({ rootless: true }, ({ bench, ufs, native }) => {
     // Where owners are kept in xattrs, podman can't unpack fifos and devices.
@@ -102,6 +102,65 @@ describe('owners in rootless podman\'s containers on ufs', { skip: needsPodman }
   });
 
   test('when all is removed nothing is left', async () => {
+    await podman.now.endsClean();
+  });
+});
+
+// podman 4.3.1 maps owners twice where root has a mount program: layers mapped by the kernel are given to the mount program with the same map once more.
+describe('owners in containers of root\'s podman with a map: on ufs they are what they are on fuse-overlayfs', { skip: needsPodman || needsProgram('fuse-overlayfs') }, () => {
+  let theirs: Podman;
+  const podman = PodmanOnUfs.during({ rootless: false }, ({ bench, ufs, native }) => {
+    theirs = new Podman(bench, 'theirs', { mountProgram: bench.sh('command -v fuse-overlayfs').trim() });
+    for (const each of [ufs, theirs, native]) each.podman('import', '-q', '-c', 'ENV PATH=/bin', 'context/rootfs.tar', 'imported');
+  });
+  const map = (ids: string): string[] => [`--uidmap=${ids}`, `--gidmap=${ids}`];
+  const WORK = 'cd /; busybox stat -c "%n %u:%g %a" . keep/* bin/busybox; cat keep/secret; echo new >tmp/new; echo more >>keep/lower; chown 5:6 keep/sparse; busybox stat -c "%n %u:%g %a" tmp/new keep/lower keep/sparse';
+  const OWNERS = ['/', '/bin/busybox', '/keep/lower', '/keep/secret', '/keep/setuid', '/keep/sparse', '/tmp', '/tmp/new'];
+  /** What a container sees and says, what is on disk then, and what the image it is committed to has, without a map. */
+  const seen = (each: Podman, ids: string): { inside: string; onDisk: string; committed: string } => {
+    const { out, err } = each.try('run', '--name', 'mapped', ...map(ids), 'imported', 'busybox', 'sh', '-c', WORK);
+    const onDisk = each.sh(`cd "$(podman inspect -f '{{.GraphDriver.Data.UpperDir}}' mapped)"; find . -printf '%p %U:%G %m\\n' | sort`);
+    each.podman('commit', '-q', 'mapped', 'of-mapped');
+    const committed = each.runImage('of-mapped', 'busybox', 'stat', '-c', '%n %u:%g', ...OWNERS);
+    each.podman('rm', 'mapped');
+    each.podman('rmi', 'of-mapped');
+    return { inside: `${out}${err}`, onDisk, committed };
+  };
+  const same = (ids: string): ReturnType<typeof seen> => {
+    const ours = seen(podman.now.ufs, ids);
+    assert.deepEqual(ours, seen(theirs, ids));
+    return ours;
+  };
+
+  test('a map that moves nothing: as on overlayfs, too', () => {
+    const { inside } = same('0:0:65536');
+    assert.equal(inside, seen(podman.now.native, '0:0:65536').inside);
+    assert.match(inside, /keep\/secret 7:8 400\n/);
+  });
+
+  test('a map onto some of its own ids: what is in the image is shown moved, by podman', () => {
+    const { inside } = same('0:10:3000');
+    assert.match(inside, /keep\/secret 17:18 400\n/);
+    assert.match(inside, /tmp\/new 0:0 644\n/);
+  });
+
+  test('a map onto other ids: nothing in the image belongs to an id of the container, so podman can\'t set it up', () => {
+    for (const each of [podman.now.ufs, theirs]) {
+      const { code, err } = each.try('run', '--rm', ...map('0:100000:65536'), 'imported', 'busybox', 'true');
+      assert.equal(code, 126);
+      assert.match(err, /runc create failed: .*error mounting .*\/merged\/\S+: permission denied/);
+    }
+  });
+
+  test('a single id: all is the container\'s, and kept as that of who made it', () => {
+    const { inside, onDisk, committed } = same('0:100000:1');
+    assert.match(inside, /keep\/secret 0:0 400\n/);
+    assert.match(onDisk, /\.\/tmp\/new 100000:100000 644\n/);
+    assert.match(committed, /\/keep\/secret 7:8\n[^]*\/tmp\/new 100000:100000\n/);
+  });
+
+  test('when all is removed nothing is left', async () => {
+    theirs.podman('rmi', '-af');
     await podman.now.endsClean();
   });
 });
