@@ -4,7 +4,7 @@ import { RecipeWriter } from '../archive/recipe.ts';
 import { applyArchive } from '../archive/unpack.ts';
 import { UfsError } from '../errors.ts';
 import { chainId, type LayerId } from '../store/layer-id.ts';
-import type { LayerRecord } from '../store/records.ts';
+import type { Labels, LayerRecord } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import type { Entry } from '../tree/entry.ts';
 import { LinkingSink } from './linking-sink.ts';
@@ -19,9 +19,9 @@ export interface Work {
 
 /**
  * Applies a layer archive, compressed or not, on top of a layer. Where the store has that layer already it is used, and nothing is made. `diffId`: what the
- * uncompressed archive's digest must be. `known`: files of the store, by digest, that have all data of the archive, which is linked to then.
+ * uncompressed archive's digest must be. `known`: files of the store, by digest, that have all data of the archive, which is linked to then. `labels`: of a layer that is made.
  */
-export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, options: Work & { parent?: LayerId | undefined; diffId?: string; known?: ReadonlyMap<string, Entry> }): Promise<LayerRecord> {
+export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, options: Work & { parent?: LayerId | undefined; diffId?: string; known?: ReadonlyMap<string, Entry>; labels?: Labels }): Promise<LayerRecord> {
   if (options.diffId !== undefined) {
     const known = store.layer(chainId(options.parent, options.diffId));
     if (known !== undefined) return known;
@@ -45,7 +45,7 @@ export async function applyLayer(store: Store, archive: AsyncIterable<Buffer>, o
       transaction.abort();
       return known;
     }
-    return await transaction.commit(applied);
+    return await transaction.commit(options.labels === undefined ? applied : { ...applied, labels: options.labels });
   } catch (error) {
     transaction.abort();
     throw error;

@@ -130,7 +130,7 @@ export class GraphLayers {
       } finally {
         release();
       }
-      await removeUnused(this.#store, layer.id);
+      await removeUnused(this.#store, [layer.id]);
     });
   }
 
@@ -173,7 +173,7 @@ export class GraphLayers {
       if (child !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot remove layer "${id}": layer "${child}" stands on it`);
       this.#mounts.release(id);
       await this.#store.removeContainer(container.id);
-      await removeUnused(this.#store, container.sealed, container.parent);
+      await removeUnused(this.#store, [container.sealed, container.parent]);
     });
     return async () => await this.#store.emptyTrash();
   }
@@ -220,7 +220,7 @@ export class GraphLayers {
       if (this.#isWritable(id)) throw new UfsError('UFS_LAYER_IN_USE', `Cannot make a layer of "${id}": it is mounted, and may be written to`);
       const { layer } = await this.#asLayer(id);
       await this.#seal(id, container, layer);
-      await removeUnused(this.#store, container.parent);
+      await removeUnused(this.#store, [container.parent]);
       return layer;
     });
   }

@@ -10,6 +10,14 @@ import { archiveOf } from './diff.ts';
 import { findImage, findSubject, openWhole, topLayer } from './trees.ts';
 import type { Seed } from './volume-options.ts';
 
+/** What layers say that were made for volumes. */
+const MADE_FOR_VOLUME = { 'ufs.made-for': 'volume' };
+
+/** Whether a layer may go with the last volume that needs it. Others stay until `gc`. */
+export function isMadeForVolume({ labels }: LayerRecord): boolean {
+  return labels['ufs.made-for'] === 'volume';
+}
+
 /** Where the content of a new volume comes from. */
 export interface Source {
   seed: Required<Seed>;
@@ -63,7 +71,7 @@ async function layerOf(store: Store, container: Container, work: Work): Promise<
     const after = openWhole(store, container);
     try {
       const archive = archiveOf(before, after, { allXattrs: true, skipped: (path, reason) => work.warn?.(`${path}: ${reason}`) });
-      return await applyLayer(store, archive, { ...work, parent: bottom });
+      return await applyLayer(store, archive, { ...work, parent: bottom, labels: MADE_FOR_VOLUME });
     } finally {
       after.close();
     }
@@ -75,7 +83,7 @@ async function layerOf(store: Store, container: Container, work: Work): Promise<
 /** The layer of what is in an archive. */
 export async function openArchive(store: Store, archive: AsyncIterable<Buffer>, work: Work & { reason: string }, path = '-'): Promise<Source> {
   try {
-    const { id } = await applyLayer(store, archive, work);
+    const { id } = await applyLayer(store, archive, { ...work, labels: MADE_FOR_VOLUME });
     return { seed: { kind: 'tar', name: path }, layer: id, release: store.use(id, work.reason) };
   } catch (cause) {
     if ((cause as Error).name === 'AbortError') throw cause;

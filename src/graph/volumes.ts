@@ -20,7 +20,7 @@ import { removeUnused } from './unused-layers.ts';
 import { VolumeHolders } from './volume-holders.ts';
 import { differences, optionTexts, parseSeed, parseVolumeOptions, seedText, type VolumeOptions } from './volume-options.ts';
 import { checkVolumeName, containerIdOf, findVolume, labelsOfVolume, listVolumes, mountSpecOf, type Volume } from './volume-record.ts';
-import { openArchive, openSource, resolveSeed, type SeedPlaces, type Source } from './volume-seeds.ts';
+import { isMadeForVolume, openArchive, openSource, resolveSeed, type SeedPlaces, type Source } from './volume-seeds.ts';
 
 /** Milliseconds a container that has ended may take to let go of a volume. */
 const LETTING_GO = 500;
@@ -125,8 +125,11 @@ export class Volumes {
     const source = await open?.();
     try {
       await this.#store.createContainer({ id: containerIdOf(name), labels: labelsOfVolume(options), root: { uid, gid, mode }, ...(source?.layer === undefined ? {} : { parent: source.layer }) });
-    } finally {
       source?.release();
+    } catch (error) {
+      source?.release();
+      await removeUnused(this.#store, [source?.layer], isMadeForVolume);
+      throw error;
     }
     return this.find(name);
   }
@@ -251,7 +254,7 @@ export class Volumes {
   /** Removes it with all in it. UFS_VOLUME_NOT_FOUND; UFS_VOLUME_IN_USE. `force`: although somebody has it, as long as it isn't in use. */
   async remove(name: string, { force = false }: { force?: boolean } = {}): Promise<void> {
     await this.#locks.run(name, async () => {
-      const { container, options } = this.find(name);
+      const { container } = this.find(name);
       const inUse = (by: string): UfsError => new UfsError('UFS_VOLUME_IN_USE', `Cannot remove volume "${name}": it is in use ${by}`);
       if (this.#kept.has(name)) throw inUse('by who copies it');
       const sure = this.#holders.of(name).filter(({ doubtful }) => !doubtful).map(({ holder }) => holder);
@@ -266,8 +269,7 @@ export class Volumes {
       } finally {
         this.#removing.delete(name);
       }
-      // What was made for it alone. An image's or layer's is its owner's.
-      if (/^(container|volume|tar):/.test(options.from ?? '')) await removeUnused(this.#store, container.parent);
+      await removeUnused(this.#store, [container.parent], isMadeForVolume);
     });
     this.#store.startEmptyingTrash();
   }

@@ -78,10 +78,12 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
   });
 
   test('says what it doesn\'t have, know or may do', async () => {
-    await assert.rejects(create('x'), /Cannot call a volume "x"|name/);
-    await assert.rejects(create('..', {}), /name|Cannot/);
-    await assert.rejects(create('n'.repeat(300)), /name|Cannot/);
+    for (const name of ['x', '..', '../x', 'a/b', '.hidden', 'n'.repeat(300), '']) await assert.rejects(create(name), /[Nn]ame|Cannot call a volume/, name);
     await assert.rejects(create('bad', { sise: '1m' }), /unknown option "sise"; there are from, size, inodes, ro, uid, gid, mode, uidmap, gidmap and label\.KEY/);
+    const wrong = { size: ['', '0', 'big'], inodes: ['0', 'many'], ro: ['perhaps'], uid: ['-1', 'root'], gid: ['4294967295'], mode: ['999', 'rwx', '17777'], uidmap: ['0:1', '0:0:0', '0:4294967295:2'], from: ['', 'tar:relative.tar', 'volume:'], constructor: ['1'] };
+    for (const [option, values] of Object.entries(wrong)) for (const value of values) await assert.rejects(create('bad', { [option]: value }), /Cannot make volume "bad": /, `${option}=${value}`);
+    for (const from of ['image:none', 'layer:abcdef', 'container:none', 'volume:none', 'none', 'tar:/none.tar', '/none.tar']) await assert.rejects(create('bad', { from }), /none|abcdef/, from);
+    assert.deepEqual(((await call<{ Volumes: unknown[] }>('List')).Volumes), []);
     for (const method of ['Get', 'Remove', 'Path', 'Mount']) await assert.rejects(call(method, { Name: 'missing', ID: ONE }), /Cannot find volume "missing"/, method);
     await unmount('missing');
     await create('used', { size: '1m' });
@@ -104,6 +106,24 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
     await unmount('copied');
     assert.deepEqual(mounted(), []);
     await remove('copied');
+  });
+
+  test('calls that come at once for one volume give what they give one after another', async () => {
+    const made = await Promise.allSettled(['1m', '1m', '2m', '1m', '2m'].map((size) => create('raced', { size })));
+    assert.deepEqual(made.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
+    const holders = Array.from({ length: 20 }, (_, index) => String(index % 10).repeat(64));
+    const paths = await Promise.all(holders.map((id) => mount('raced', id)));
+    assert.equal(new Set(paths).size, 1);
+    await assert.rejects(remove('raced'), /in use/);
+    await Promise.all(holders.slice(1).map((id) => unmount('raced', id)));
+    assert.deepEqual(mounted(), [paths[0]], 'one is left');
+    const left = await Promise.allSettled([unmount('raced', holders[0]), remove('raced'), mount('raced'), create('raced')]);
+    assert.deepEqual(left.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
+    assert.deepEqual([mounted(), (await get('raced')).Mounted], [[], false]);
+    const copies = await Promise.allSettled([create('copy', { from: 'volume:raced' }), remove('raced'), create('raced', { from: 'volume:copy' })]);
+    assert.equal(copies[0]?.status, 'fulfilled');
+    for (const name of ['raced', 'copy']) await remove(name).catch(() => undefined);
+    assert.deepEqual((await call<{ Volumes: unknown[] }>('List')).Volumes, []);
   });
 
   test('what a killed daemon forgot to give back is seen not to be in use; what it didn\'t forget is kept', async () => {
@@ -158,6 +178,9 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
     for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
       await served.end(signal);
       fs.writeSync(open, signal);
+      const [{ mountpoint, holders }] = JSON.parse(bench.ufs('volume', 'ls', '--json')) as [{ mountpoint: string; holders: { holder: string }[] }];
+      assert.deepEqual([mountpoint, holders.map(({ holder }) => holder)], [path, [ONE]], 'the command line finds what is served on');
+      assert.match(bench.try('volume', 'rm', 'lasting').err, /it is in use by 1111/);
       await served.start();
       await assert.rejects(remove('lasting'), /it is in use by 1111/);
       assert.equal(await mount('lasting', OTHER), path);

@@ -104,6 +104,20 @@ describe('docker volumes on ufs', { skip: needsDocker }, () => {
     remove('content');
   });
 
+  test('are copies of what a container of Docker shows, and of other volumes, while these are used', () => {
+    const { bench } = docker.now;
+    create('source');
+    const id = live('-v', 'source:/v');
+    exec(id, 'echo volume >/v/file; echo container >/etc/written');
+    const [{ id: layer }] = (JSON.parse(bench.ufs('containers', '--json')) as { id: string; mounted?: string }[]).filter((each) => each.id.startsWith('docker:') && each.mounted !== undefined) as [{ id: string }];
+    create('of-container', `from=container:${layer}`);
+    create('of-volume', 'from=source');
+    exec(id, 'echo later >/v/file; echo later >/etc/written');
+    assert.equal(run('--rm', '-v', 'of-container:/c', '-v', 'of-volume:/v', IMAGE, 'cat', '/c/etc/written', '/c/d/fresh', '/v/file'), 'container\nfresh\nvolume\n');
+    stop(id);
+    remove('source', 'of-container', 'of-volume');
+  });
+
   test('keep data and holders when a container, the daemon or ufs serve is started again, or killed', async () => {
     create('kept', 'from=image:seed');
     let id = live('-v', 'kept:/v');
