@@ -6,7 +6,7 @@ import type { MountSpec } from './spec.ts';
  * What is said over the socket of a mount server: lines of JSON. The server begins with `hello`, answers each request by its number with the mounts it asked for, and
  * tells of mounts that end. Version of all this: a client of another one leaves the mounts there alone.
  */
-export const MOUNT_PROTOCOL = 1;
+export const MOUNT_PROTOCOL = 2;
 
 /** A mount that is to be made; without one, the list of all. */
 export interface MountRequest {

@@ -58,7 +58,7 @@ const OPTIONS: Readonly<Record<string, Option>> = {
   allow_other: mountFlag('allowOther', true),
   // fuse-overlayfs shows files that have no data of their own as empty: only who asks gets them.
   metacopy: (draft, value, name) => (value === 'on' || value === 'off' ? text(draft, value, name) : false),
-  redirect_dir: (draft, value = '') => (value in REDIRECTS ? void (draft.redirects = REDIRECTS[value]) : false),
+  redirect_dir: (draft, value = '') => (Object.hasOwn(REDIRECTS, value) ? void (draft.redirects = REDIRECTS[value]) : false),
   userxattr: (draft) => void (draft.userXattrs = true),
   xattr_permissions: (draft, value = '') => void (draft.ownersInXattrs = ownersNamespace(draft, value)),
   volatile: ({ spec }) => void (spec.volatile = true),

@@ -189,7 +189,7 @@ describe('the mount program', { skip: needsRootAndFuse }, () => {
 
   test('--serve is the server that others find, and stays without mounts', async () => {
     const server = program.start('--serve');
-    await until(() => program.servers().length === 1, 'it serves');
+    await until(() => bench.run('/bin/bash', ['-c', 'ls run/ufs-overlay/*/pid']).code === 0, 'it takes requests');
     program.mount('lowerdir=l', 'm');
     assert.equal(sh('cat f'), 'low\n');
     bench.sh('umount m');
