@@ -32,6 +32,7 @@ export const ARROWS: Record<string, readonly string[]> = {
   'src/plugin': ['fs', 'src/errors.ts', 'src/log.ts'],
   'src/volume': ['fs', 'src/errors.ts'],
   'src/docker': ['fs', 'src/errors.ts', 'src/log.ts', 'src/tree', 'src/store', 'src/mount', 'src/graph', 'src/plugin'],
+  'src/oci': ['fs', 'src/errors.ts', 'src/archive', 'src/volume'],
   'src/cli': ['fs', 'src'],
   'src/index.ts': ['fs', 'src'],
 };

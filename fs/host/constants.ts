@@ -6,6 +6,8 @@ export const AT_SYMLINK_NOFOLLOW = 0x100;
 export const AT_REMOVEDIR = 0x200;
 export const AT_SYMLINK_FOLLOW = 0x400;
 export const AT_EMPTY_PATH = 0x1000;
+/** open_tree(2) and mount_setattr(2): all mounts below, too. */
+export const AT_RECURSIVE = 0x8000;
 /** Don't trigger automounts nor, for a network file system, ask the server again. */
 export const AT_NO_AUTOMOUNT = 0x800;
 
@@ -55,8 +57,17 @@ export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
 export const MS_NODEV = 4;
 export const MS_NOEXEC = 8;
+export const MS_SYNCHRONOUS = 16;
+export const MS_MANDLOCK = 64;
+export const MS_DIRSYNC = 128;
 export const MS_NOATIME = 1024;
+export const MS_NODIRATIME = 2048;
 export const MS_BIND = 4096;
+export const MS_PRIVATE = 1 << 18;
+export const MS_SLAVE = 1 << 19;
+export const MS_SHARED = 1 << 20;
+export const MS_RELATIME = 1 << 21;
+export const MS_STRICTATIME = 1 << 24;
 export const MNT_FORCE = 1;
 export const MNT_DETACH = 2;
 export const UMOUNT_NOFOLLOW = 8;

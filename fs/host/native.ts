@@ -57,6 +57,11 @@ export const libc = {
   socketpair: c.func('int socketpair(int domain, int type, int protocol, void *fds)'),
   recvmsg: c.func('int64 recvmsg(int fd, void *message, int flags)'),
   getdents64: c.func('int64 getdents64(int fd, void *buffer, size_t size)'),
+  // What glibc has no functions for (Debian 12's hasn't for the first); they are numbered alike on all architectures.
+  openat2: c.func('syscall', 'int64', ['long', 'int', 'void *', 'void *', 'size_t']).bind(null, 437),
+  open_tree: c.func('syscall', 'int64', ['long', 'int', 'void *', 'uint']).bind(null, 428),
+  move_mount: c.func('syscall', 'int64', ['long', 'int', 'void *', 'int', 'void *', 'uint']).bind(null, 429),
+  mount_setattr: c.func('syscall', 'int64', ['long', 'int', 'void *', 'uint', 'void *', 'size_t']).bind(null, 442),
 };
 
 const fcntlNumber = c.func('fcntl', 'int', ['int', 'int', 'long']);

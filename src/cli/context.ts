@@ -41,6 +41,8 @@ export interface Context {
   readonly plugins: PluginHandler[];
   /** Where the process that serves the store listens. */
   readonly socket: string;
+  /** Aborted when this process is about to end its mounts. */
+  readonly closing: AbortSignal;
   /** Resolves when no mount is left and no command runs. */
   idle(): Promise<void>;
   /** Starts to serve other processes' commands from here on, as long as there are mounts; the log it writes. */

@@ -22,6 +22,7 @@ export class ProcessContext implements Context {
   readonly plugins: PluginHandler[] = [];
   root = '';
   exitCode = 0;
+  readonly #closing = new AbortController();
   #store: Promise<Store> | undefined;
   #volumes: Promise<Volumes> | undefined;
   #server: ControlServer | undefined;
@@ -37,6 +38,10 @@ export class ProcessContext implements Context {
     this.#execute = execute;
     this.mounter = new Mounter(this.#tell);
     process.once('uncaughtExceptionMonitor', this.#logFatal).on('warning', this.#logWarning);
+  }
+
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   get serving(): boolean {
@@ -89,7 +94,7 @@ export class ProcessContext implements Context {
     this.#log?.debug({ argv }, 'command');
     const owner = this;
     const context: Context = {
-      io, exitCode: 0, serving: true, mounter: this.mounter, kept: this.kept, plugins: this.plugins, mounts: () => this.mounts(),
+      io, exitCode: 0, serving: true, closing: this.closing, mounter: this.mounter, kept: this.kept, plugins: this.plugins, mounts: () => this.mounts(),
       get root() {
         return owner.root;
       },
@@ -117,6 +122,7 @@ export class ProcessContext implements Context {
 
   /** Ends mounts, server and store, in this order. */
   async close(): Promise<void> {
+    this.#closing.abort();
     this.#server?.stopListening();
     await this.mounter.close();
     for (const client of this.kept) await client.close();

@@ -14,6 +14,7 @@ import { layerCommands } from './commands/layers.ts';
 import { mountCommands } from './commands/mount.ts';
 import { poolCommand } from './commands/pool.ts';
 import { removeCommands } from './commands/remove.ts';
+import { runCommand } from './commands/run.ts';
 import { serveCommand } from './commands/serve.ts';
 import { storesCommand } from './commands/stores.ts';
 import { volumeCommands } from './commands/volumes.ts';
@@ -26,7 +27,7 @@ function defaultRoot(): string {
 }
 
 /** The command line. Each use makes a new one: options of one run don't stay for the next. */
-export function buildProgram(context: Context): Command {
+export function buildProgram(context: Context, argv: readonly string[]): Command {
   const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as { version: string };
   const program = new Command('ufs');
   program
@@ -35,11 +36,18 @@ export function buildProgram(context: Context): Command {
     .option('--root <directory>', 'the store', defaultRoot())
     .configureOutput({ writeOut: (text) => void context.io.out(text), writeErr: (text) => context.io.err(text) })
     .exitOverride()
+    .enablePositionalOptions()
     .showHelpAfterError('(--help says more)')
     .hook('preAction', () => context.setRoot(resolve(context.io.cwd, program.opts<{ root: string }>().root)));
-  for (const register of [imageCommands, containerCommands, mountCommands, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand, layerCommands, poolCommand, volumeCommands]) register(program, context);
+  for (const register of [imageCommands, containerCommands, mountCommands, runCommand, serveCommand, diffCommands, inspectCommands, removeCommands, checkCommand, copyCommands, fileCommands, storesCommand, layerCommands, poolCommand, volumeCommands]) register(program, context);
+  // What follows an image belongs to the command that is run, whatever it looks like. Elsewhere the store may be named at the end, too.
+  program.enablePositionalOptions(commandOf(argv) === 'run');
   inheritSettings(program);
   return program;
+}
+
+function commandOf(argv: readonly string[]): string | undefined {
+  return argv.find((word, index) => !word.startsWith('-') && argv[index - 1] !== '--root');
 }
 
 function inheritSettings(program: Command): void {

@@ -45,7 +45,7 @@ export async function run(argv: string[], io: Io): Promise<number> {
 /** Runs a command line with what `context` gives it. RunInServer passes through. */
 async function execute(argv: string[], context: Context): Promise<number> {
   try {
-    await buildProgram(context).parseAsync(argv, { from: 'user' });
+    await buildProgram(context, argv).parseAsync(argv, { from: 'user' });
     return context.exitCode;
   } catch (error) {
     if (error instanceof RunInServer) throw error;

@@ -20,6 +20,7 @@ export async function runRemotely(socket: Socket, argv: string[], io: Io): Promi
   io.signal.addEventListener('abort', abort);
   let input: AsyncIterator<Buffer> | undefined;
   let taken = false;
+  const closed = new Promise<undefined>((resolve) => socket.once('close', () => resolve(undefined)));
   try {
     await sendFrame(socket, FRAME.request, JSON.stringify(request));
     for await (const { kind, payload } of receiveFrames(socket)) {
@@ -29,7 +30,9 @@ export async function runRemotely(socket: Socket, argv: string[], io: Io): Promi
       else if (kind === FRAME.exit) return JSON.parse(payload.toString()) as number;
       else if (kind === FRAME.wantInput) {
         input ??= io.input()[Symbol.asyncIterator]();
-        const next = await input.next();
+        // The server may end while there is nothing to read.
+        const next = await Promise.race([input.next(), closed]);
+        if (next === undefined) continue;
         if (next.done === true) await sendFrame(socket, FRAME.inputEnd);
         else await sendFrame(socket, FRAME.input, next.value);
       }

@@ -3,6 +3,7 @@ import { signalEventfd } from '../../fs/host/process.ts';
 import { nameToText } from '../../fs/name.ts';
 import { mount, replaceStale, unmount } from '../../fs/transport/mount.ts';
 import { UfsError } from '../errors.ts';
+import { attachAll, type Attached, type Attachment, unmountWith } from './attach.ts';
 import { mountInProcess } from './process-mount.ts';
 import type { FromServing, ToServing } from './serving-thread.ts';
 import type { MountSpec } from './spec.ts';
@@ -34,6 +35,7 @@ export class Mounter {
   readonly #mounts = new Map<number, Entry>();
   /** What the serving thread was asked to open or to serve, and hasn't answered. */
   readonly #asked = new Map<number, (error?: Error) => void>();
+  readonly #attached = new Map<Mounted, Attached>();
   #thread: Promise<Thread> | undefined;
   #nextId = 1;
   #waiting = 0;
@@ -100,9 +102,17 @@ export class Mounter {
     }
   }
 
-  /** Unmounts one; EBUSY where files are open, unless `lazy`. */
+  /** Attaches mounts to places in one; they are detached when it is unmounted. All or none: UFS_MOUNT. */
+  attach(mounted: Mounted, attachments: readonly Attachment[]): Attached {
+    const attached = attachAll(mounted.spec.target, attachments);
+    this.#attached.set(mounted, attached);
+    void mounted.ended.then(() => this.#attached.delete(mounted));
+    return attached;
+  }
+
+  /** Unmounts one; EBUSY where files are open, unless `lazy`: then it is as it was, with what is attached to it. */
   async unmount(mounted: Mounted, how: { lazy?: boolean } = {}): Promise<void> {
-    unmount(mounted.spec.target, how);
+    unmountWith(mounted.spec.target, this.#attached.get(mounted), how);
     const thread = await this.#thread;
     if (thread === undefined) await mounted.ended;
     else await this.#whileWaiting(thread.port, mounted.ended);

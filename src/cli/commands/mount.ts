@@ -9,19 +9,14 @@ import { findMounts } from '../../../fs/transport/mounts.ts';
 import { type Transport, TRANSPORTS } from '../../../fs/transport/transport.ts';
 import { connectToServer } from '../../control/client.ts';
 import { UfsError } from '../../errors.ts';
-import { belongsToEngine } from '../../graph/layer-labels.ts';
-import { findSubject, topLayer, upperOf, withSubject } from '../../graph/trees.ts';
 import type { Mounted } from '../../mount/mounter.ts';
-import type { MountSpec } from '../../mount/spec.ts';
-import { refuseWaiting } from '../../mount/waiting.ts';
 import { overlayMount } from '../../overlay/options.ts';
-import type { Container } from '../../store/containers.ts';
 import type { Store } from '../../store/store.ts';
 import { type Context, RunInServer } from '../context.ts';
 import { sayReady, startInBackground } from '../background.ts';
-import { mountedAt, mountOf } from '../mounted.ts';
+import { mountOf } from '../mounted.ts';
 import { forEachSubject } from '../report.ts';
-import { newContainer } from './containers.ts';
+import { mountFromStore } from '../store-mount.ts';
 
 /** What mounts of ufs are in the kernel's list: this command's, and those of the mount program. */
 const OWN_TYPES = ['fuse.ufs', 'fuse.ufs-overlay'];
@@ -53,7 +48,7 @@ export function mountCommands(program: Command, context: Context): void {
     .option('--allow-other', 'let other users in (dev-fuse always does where it may)')
     .action(async (words: string[], flags: MountFlags) => {
       if (flags.option !== undefined) await mountDirectories(context, words, flags);
-      else await mountFromStore(context, words, flags);
+      else await mountImage(context, words, flags);
     });
 
   program.command('umount')
@@ -85,7 +80,7 @@ async function mountDirectories(context: Context, words: string[], flags: MountF
   await untilUnmounted(context, mounted);
 }
 
-async function mountFromStore(context: Context, words: string[], flags: MountFlags): Promise<void> {
+async function mountImage(context: Context, words: string[], flags: MountFlags): Promise<void> {
   const { io } = context;
   const [what, directory] = words;
   if (what === undefined || directory === undefined || words.length > 2) throw new UfsError('UFS_USAGE', 'Cannot mount: give an image or container, and a directory to mount it on');
@@ -94,45 +89,11 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
     throw new RunInServer(context.socket);
   }
   await context.serve();
-  const store = await context.store();
-  const subject = findSubject(store, what);
-  const target = nameFromText(realDirectory(resolve(io.cwd, directory)));
-  if ((subject.kind === 'container' || flags.readOnly === true) && (flags.name !== undefined || flags.rm === true)) {
-    throw new UfsError('UFS_USAGE', `Cannot mount "${what}": --name and --rm are for the new container of an image that is mounted to be changed`);
-  }
-  if (subject.kind === 'container' && belongsToEngine(subject.container) && flags.readOnly !== true) {
-    throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot mount "${what}": it belongs to the engine that made it; --read-only shows it`);
-  }
-  const container = subject.kind === 'container' ? subject.container : flags.readOnly === true ? undefined : await withSubject(store, what, (found) => newContainer(store, found, flags.name), ['image', 'layer']);
-  const made = container !== undefined && subject.kind !== 'container';
-  const top = topLayer(subject);
-  const below = container === undefined ? { layer: top, containers: [] } : store.below(container);
-  const bottom = container?.sealed ?? below.layer;
-  const room = container && store.roomOf(container);
-  const spec: MountSpec = {
-    target, passthrough: flags.passthrough, transport: flags.transport,
-    mount: { source: container?.id ?? top ?? 'ufs', ...(flags.readOnly === true ? { readonly: true } : {}), ...(flags.allowOther === true ? { allowOther: true } : {}) },
-    lower: bottom === undefined ? { kind: 'directories', paths: [] } : { kind: 'layer', store: store.root, layer: bottom },
-    between: below.containers.map(upperOf),
-    ...(container === undefined ? {} : { upper: { ...upperOf(container), metacopy: true, ...(room === undefined ? {} : { room }) } }),
-  };
-  if (container !== undefined) refuseMounted(context, container);
-  const release = await store.borrow(bottom, `the mount on ${directory}`);
-  let mounted: Mounted;
-  try {
-    refuseWaiting(store, spec, bottom, context.mounts());
-    mounted = await context.mounter.mount(spec);
-    warnOfGaps(context, flags.transport);
-  } catch (error) {
-    release();
-    if (made) await store.removeContainer(container.id);
-    throw error;
-  }
-  const finished = mounted.ended.then(async () => {
-    release();
-    if (made && flags.rm === true) await store.removeContainer(container.id);
-    else if (container !== undefined && room === undefined) await store.countContainer(container.id);
+  const { container, mounted, finished } = await mountFromStore(context, {
+    what, directory, target: nameFromText(realDirectory(resolve(io.cwd, directory))), name: flags.name, readOnly: flags.readOnly, rm: flags.rm,
+    passthrough: flags.passthrough, transport: flags.transport, allowOther: flags.allowOther,
   });
+  warnOfGaps(context, flags.transport);
   if (container !== undefined) await io.out(`${container.id}\n`);
   if (flags.detach === true) {
     finished.catch((error: unknown) => io.err(`ufs: ${(error as Error).message}\n`));
@@ -148,11 +109,6 @@ async function mountFromStore(context: Context, words: string[], flags: MountFla
 /** Says what programs will not notice that it is otherwise than on any file system. */
 function warnOfGaps({ io }: Context, transport: Transport): void {
   if (transport === 'fuse-native') for (const line of gapWarnings()) io.err(`ufs: ${line}\n`);
-}
-
-function refuseMounted(context: Context, container: Container): void {
-  const at = mountedAt(context, container);
-  if (at !== undefined) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot mount the container "${container.name ?? container.id}": it is mounted on ${at}`);
 }
 
 /** Waits for the end of a mount; a signal unmounts it, lazily where it is in use. */

@@ -1,0 +1,18 @@
+import type { Name } from '../name.ts';
+import { O_CLOEXEC } from './constants.ts';
+import { check, cString, libc } from './native.ts';
+
+/** Of linux/openat2.h: "/", ".." and symlinks stay below the directory, and no link of /proc to an open file is followed. */
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+
+/** struct open_how: flags, mode, resolve. */
+const how = Buffer.alloc(24);
+
+/** Opens a path as it would be found if `root` were the root directory: nothing leads out of it. openat2(2), since Linux 5.6; O_CLOEXEC is always set. */
+export function openInRoot(root: number, path: Name, flags: number, mode = 0): number {
+  how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
+  how.writeBigUInt64LE(BigInt(mode), 8);
+  how.writeBigUInt64LE(BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS), 16);
+  return check(libc.openat2(root, cString(path), how, how.length), 'open', path);
+}
