@@ -225,7 +225,7 @@ export class Volumes {
       const left = this.#holders.of(name);
       // Those that are in doubt are there if it is in use.
       if (left.some(({ doubtful }) => !doubtful)) return;
-      if (await this.#isInUse(name)) {
+      if (await this.#isInUse(name, left.length === 0 ? LETTING_GO : 0)) {
         if (left.length === 0) this.#holders.keep(name, holder);
         return;
       }
@@ -287,11 +287,12 @@ export class Volumes {
     this.#mounts.release(name);
   }
 
-  async #isInUse(name: string): Promise<boolean> {
+  /** Whether it is, and still is after so many milliseconds. */
+  async #isInUse(name: string, patience: number): Promise<boolean> {
     for (const started = Date.now(); ; await sleep(20)) {
       const path = this.mountpoint(name);
       if (path === undefined || !isMountedElsewhere(path)) return false;
-      if (Date.now() - started > LETTING_GO) return true;
+      if (Date.now() - started >= patience) return true;
     }
   }
 

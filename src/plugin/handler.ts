@@ -15,6 +15,8 @@ const SOCKET_PATH_MAX = 107;
 
 export interface HandlerOptions {
   log?: PluginLog;
+  /** Where calls are counted, for handlers that are told of together. */
+  metrics?: PluginMetrics;
   /** Instead of /run/docker/plugins. */
   pluginDirectory?: string;
   /** Instead of /etc/docker/plugins. */
@@ -36,13 +38,14 @@ export interface TlsFiles {
 /** Serves drivers to Docker on sockets it finds by the plugin's name. */
 export class PluginHandler {
   /** What all its servers did. */
-  readonly metrics = new PluginMetrics();
+  readonly metrics: PluginMetrics;
   readonly #capabilities: readonly Capability[];
   readonly #options: HandlerOptions;
   readonly #servers: PluginServer[] = [];
   readonly #files: DiscoveryFile[] = [];
 
   constructor(capabilities: readonly Capability[], options: HandlerOptions = {}) {
+    this.metrics = options.metrics ?? new PluginMetrics();
     this.#capabilities = capabilities;
     this.#options = options;
   }

@@ -8,6 +8,12 @@ import { PluginClient } from './client.ts';
 
 const [ONE, OTHER] = ['1', '2'].map((digit) => digit.repeat(64)) as [string, string];
 
+interface Status {
+  Mounted: boolean;
+  HeldBy: unknown[];
+  LimitBytes?: number;
+}
+
 /** What Docker's daemon relies on, and what it does when it was killed, through the plugin's socket. */
 describe('the volume driver', { skip: needsRootAndFuse }, () => {
   let bench: Bench;
@@ -36,7 +42,7 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
   const create = async (Name: string, Opts: Record<string, string> | null = null): Promise<unknown> => await call('Create', { Name, Opts });
   const mount = async (Name: string, ID = ONE): Promise<string> => (await call<{ Mountpoint: string }>('Mount', { Name, ID })).Mountpoint;
   const unmount = async (Name: string, ID = ONE): Promise<unknown> => await call('Unmount', { Name, ID });
-  const get = async (Name: string): Promise<{ Mounted: boolean }> => (await call<{ Volume: { Status: { Mounted: boolean } } }>('Get', { Name })).Volume.Status;
+  const get = async (Name: string): Promise<Status> => (await call<{ Volume: { Status: Status } }>('Get', { Name })).Volume.Status;
   const remove = async (Name: string): Promise<unknown> => await call('Remove', { Name });
   const mounted = (): string[] => mountsBelow(served.runDirectory);
 
@@ -108,20 +114,27 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
     await remove('copied');
   });
 
-  test('calls that come at once for one volume give what they give one after another', async () => {
-    const made = await Promise.allSettled(['1m', '1m', '2m', '1m', '2m'].map((size) => create('raced', { size })));
-    assert.deepEqual(made.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled', 'rejected']);
+  test('calls that come at once for one volume are done one after another, in whatever order they come', async () => {
+    const sizes = ['1m', '1m', '2m', '1m', '2m'];
+    const made = await Promise.allSettled(sizes.map((size) => create('raced', { size })));
+    const first = (await get('raced')).LimitBytes === 1 << 20 ? '1m' : '2m';
+    assert.deepEqual(made.map(({ status }) => status), sizes.map((size) => (size === first ? 'fulfilled' : 'rejected')));
     const holders = Array.from({ length: 20 }, (_, index) => String(index % 10).repeat(64));
     const paths = await Promise.all(holders.map((id) => mount('raced', id)));
     assert.equal(new Set(paths).size, 1);
     await assert.rejects(remove('raced'), /in use/);
     await Promise.all(holders.slice(1).map((id) => unmount('raced', id)));
     assert.deepEqual(mounted(), [paths[0]], 'one is left');
-    const left = await Promise.allSettled([unmount('raced', holders[0]), remove('raced'), mount('raced'), create('raced')]);
-    assert.deepEqual(left.map(({ status }) => status), ['fulfilled', 'fulfilled', 'rejected', 'fulfilled']);
-    assert.deepEqual([mounted(), (await get('raced')).Mounted], [[], false]);
-    const copies = await Promise.allSettled([create('copy', { from: 'volume:raced' }), remove('raced'), create('raced', { from: 'volume:copy' })]);
-    assert.equal(copies[0]?.status, 'fulfilled');
+    for (let round = 0; round < 5; round += 1) {
+      const [, , remounted] = await Promise.allSettled([unmount('raced', holders[0]), remove('raced'), mount('raced'), create('raced').catch(() => undefined)]);
+      await create('raced').catch(() => undefined);
+      const { Mounted, HeldBy } = await get('raced');
+      assert.deepEqual([Mounted, HeldBy.length, mounted().length], remounted.status === 'fulfilled' ? [true, 1, 1] : [false, 0, 0]);
+      if (remounted.status === 'fulfilled') await unmount('raced');
+      await mount('raced', holders[0]);
+    }
+    await unmount('raced', holders[0]);
+    await Promise.allSettled([create('copy', { from: 'volume:raced' }), remove('raced'), create('copy', { from: 'volume:raced' })]);
     for (const name of ['raced', 'copy']) await remove(name).catch(() => undefined);
     assert.deepEqual((await call<{ Volumes: unknown[] }>('List')).Volumes, []);
   });
@@ -153,20 +166,34 @@ describe('the volume driver', { skip: needsRootAndFuse }, () => {
     assert.deepEqual(mounted(), []);
   });
 
-  test('is offered alone, under another name, and for all machines, too', async () => {
-    const name = `${served.name}-alone`;
+  test('is offered alone, or under another name than the graph driver, and for all machines', async () => {
     const alone = new Bench();
-    const server = alone.start('serve', '--volumes', name, '--volume-scope', 'global', '--run-directory', alone.path('run'), '--plugin-directory', alone.directory);
-    const docker = new PluginClient(alone.path(`${name}.sock`));
-    const ask = async (method: string): Promise<unknown> => JSON.parse((await docker.post(`/${method}`, Buffer.from('{}'))).body.toString());
+    const names = ['graph', 'volumes'].map((word) => `${served.name}-${word}`) as [string, string];
+    const sockets = names.map((name) => new PluginClient(alone.path(`${name}.sock`)));
+    const ask = async (method: string): Promise<unknown[]> => await Promise.all(sockets.map(async (socket) => JSON.parse((await socket.post(`/${method}`, Buffer.from('{}'))).body.toString())));
+    const serve = async (flags: string[], says: string, check: () => Promise<void>): Promise<void> => {
+      const server = alone.start('serve', ...flags, '--volume-scope', 'global', '--run-directory', alone.path('run'), '--plugin-directory', alone.directory);
+      try {
+        await until(() => server.result.err === says || server.result.code !== null, 'it says what it serves');
+        assert.equal(server.result.err, says);
+        await check();
+      } finally {
+        server.kill('SIGTERM');
+        await server.ended;
+      }
+    };
     try {
-      await until(() => server.result.err.includes('serving Docker') || server.result.code !== null, 'it is served');
-      assert.equal(server.result.err, `ufs: serving Docker's volume driver "${name}"\n`);
-      assert.deepEqual([await ask('Plugin.Activate'), await ask('VolumeDriver.Capabilities')], [{ Implements: ['VolumeDriver'] }, { Capabilities: { Scope: 'global' }, Err: '' }]);
+      const volumes = `ufs: serving Docker's volume driver "${names[1]}"\n`;
+      await serve(['--docker', names[0], '--volumes', names[1]], `ufs: serving Docker's graph driver "${names[0]}"\n${volumes}`, async () => {
+        assert.deepEqual(await ask('Plugin.Activate'), [{ Implements: ['GraphDriver'] }, { Implements: ['VolumeDriver'] }]);
+        assert.equal(alone.ufs('status', '--prometheus').match(/^# HELP ufs_plugin_calls_total /gm)?.length, 1);
+      });
+      await serve(['--volumes', names[1]], volumes, async () => {
+        sockets.shift()?.close();
+        assert.deepEqual(await ask('VolumeDriver.Capabilities'), [{ Capabilities: { Scope: 'global' }, Err: '' }]);
+      });
     } finally {
-      docker.close();
-      server.kill('SIGTERM');
-      await server.ended;
+      for (const socket of sockets) socket.close();
       alone.close();
     }
   });

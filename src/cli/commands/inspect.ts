@@ -50,7 +50,7 @@ export function inspectCommands(program: Command, context: Context): void {
     .action(async (options: { json?: boolean; prometheus?: boolean }) => {
       const store = await context.store({ create: true });
       const status = { ...(await store.status()), mounts: context.mounts().map(({ spec }) => nameToText(spec.target)), servedBy: context.serving ? process.pid : undefined };
-      if (options.prometheus === true) await io.out(storeMetrics(status) + context.plugins.map(({ metrics }) => metrics.prometheus()).join(''));
+      if (options.prometheus === true) await io.out(storeMetrics(status) + [...new Set(context.plugins.map(({ metrics }) => metrics))].map((metrics) => metrics.prometheus()).join(''));
       else if (options.json === true) await io.out(json(status));
       else {
         const rows: [string, string][] = [

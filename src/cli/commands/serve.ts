@@ -6,6 +6,7 @@ import { UfsError } from '../../errors.ts';
 import { StoreVolumeDriver } from '../../docker/volume-driver.ts';
 import { graphMethods } from '../../plugin/graph-methods.ts';
 import { PluginHandler } from '../../plugin/handler.ts';
+import { PluginMetrics } from '../../plugin/metrics.ts';
 import type { Capability } from '../../plugin/methods.ts';
 import { volumeMethods } from '../../plugin/volume-methods.ts';
 import type { Logger } from '../../log.ts';
@@ -69,7 +70,8 @@ function withConfig(flags: ServeFlags, command: Command, cwd: string): ServeFlag
 
 /** Offers Docker what it is to have, each name on a socket of its own. */
 async function servePlugins(context: Context, log: Logger, flags: ServeFlags & { options: DriverOptions }): Promise<void> {
-  const [docker, volumes = docker] = [flags.docker, flags.volumes].map((name) => (name === true ? NAME : name));
+  const docker = flags.docker === true ? NAME : flags.docker;
+  const volumes = flags.volumes === true ? (docker ?? NAME) : (flags.volumes ?? docker);
   if (volumes === undefined) return;
   const store = await context.store();
   const warn = (message: string): void => log.warn(message);
@@ -80,8 +82,9 @@ async function servePlugins(context: Context, log: Logger, flags: ServeFlags & {
   if (docker !== undefined) offered.set(docker, [graphMethods(new StoreDriver({ store, client, mountDirectory: join(directory, 'docker'), options: flags.options, log: warn }))]);
   const driver = new StoreVolumeDriver({ volumes: await context.volumes({ directory, client }), scope: flags.volumeScope });
   offered.set(volumes, [...(offered.get(volumes) ?? []), volumeMethods(driver)]);
+  const metrics = new PluginMetrics();
   for (const [name, capabilities] of offered) {
-    const handler = new PluginHandler(capabilities, { log, pluginDirectory: flags.pluginDirectory });
+    const handler = new PluginHandler(capabilities, { log, metrics, pluginDirectory: flags.pluginDirectory });
     await handler.serveUnix(name);
     context.plugins.push(handler);
   }

@@ -108,7 +108,7 @@ export function volumeCommands(program: Command, context: Context): void {
     });
 
   volume.command('rm')
-    .description('Remove volumes with all that is in them.')
+    .description('Remove volumes with all that is in them. Docker\'s containers that don\'t run have none: that they name a volume keeps only "docker volume rm" from removing it.')
     .argument('<volume...>')
     .option('-f, --force', 'although somebody has them who may have been killed; what is in use somewhere stays all the same')
     .action(async (names: string[], flags: { force?: boolean }) => {
