@@ -43,6 +43,18 @@ describe('docker with --userns-remap on ufs', { skip: needsDocker }, () => {
     }
   });
 
+  test('a volume with the same maps is root\'s of a container, and on disk root\'s', () => {
+    const { bench, dockerd, driver } = docker.now;
+    const maps = (['uid', 'gid'] as const).map((kind) => `${kind}map=0:${firstSubordinate(`/etc/sub${kind}`)}:65536`);
+    for (const [name, options] of [['mapped', maps], ['unmapped', []]] as const) dockerd.docker('volume', 'create', '-d', driver.name, ...options.flatMap((option) => ['-o', option]), name);
+    dockerd.docker('run', '--rm', '--network', 'none', '-v', 'mapped:/v', IMAGE, 'sh', '-c', 'echo x >/v/made; echo y >/v/given; chown 1000:1001 /v/given');
+    assert.equal(dockerd.docker('run', '--rm', '--network', 'none', '-v', 'mapped:/v', IMAGE, 'busybox', 'stat', '-c', '%u:%g', '/v', '/v/made', '/v/given'), '0:0\n0:0\n1000:1001\n');
+    const [{ upper }] = JSON.parse(bench.ufs('volume', 'inspect', 'mapped')) as [{ upper: string }];
+    assert.equal(bench.sh(`cd ${upper}; stat -c %u:%g made given`), '0:0\n1000:1001\n');
+    assert.notEqual(dockerd.try('run', '--rm', '--network', 'none', '-v', 'unmapped:/v', IMAGE, 'sh', '-c', 'echo x >/v/made').code, 0);
+    dockerd.docker('volume', 'rm', 'mapped', 'unmapped');
+  });
+
   test('both builders work', () => {
     docker.now.bench.sh(`mkdir child; printf 'FROM ${IMAGE}\\nRUN chown -R 7:8 /keep && rm -rf /kinds\\nUSER 1000\\nRUN echo mine >/tmp/mine\\n' >child/Dockerfile`);
     for (const kit of [false, true]) {

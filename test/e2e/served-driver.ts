@@ -11,20 +11,23 @@ import { writeContext } from './sample-image.ts';
 const PLUGINS = '/run/docker/plugins';
 let count = 0;
 
-/** `ufs serve --docker` under a name of its own, on a bench's store. */
+/** `ufs serve` as Docker's graph and volume driver, or the latter alone, under a name of its own, on a bench's store. */
 export class ServedDriver {
   readonly name = `ufs-test-${process.pid}-${++count}`;
   readonly runDirectory: string;
   readonly #bench: Bench;
   #server: ReturnType<Bench['start']> | undefined;
 
-  private constructor(bench: Bench) {
+  readonly #offers: '--docker' | '--volumes';
+
+  private constructor(bench: Bench, offers: '--docker' | '--volumes') {
     this.#bench = bench;
+    this.#offers = offers;
     this.runDirectory = bench.path('run');
   }
 
-  static async start(bench: Bench): Promise<ServedDriver> {
-    const driver = new ServedDriver(bench);
+  static async start(bench: Bench, offers: '--docker' | '--volumes' = '--docker'): Promise<ServedDriver> {
+    const driver = new ServedDriver(bench, offers);
     await driver.start();
     return driver;
   }
@@ -39,7 +42,7 @@ export class ServedDriver {
   }
 
   async start(): Promise<void> {
-    const server = this.#bench.start('serve', '--docker', this.name, '--run-directory', this.runDirectory, '--plugin-directory', PLUGINS);
+    const server = this.#bench.start('serve', this.#offers, this.name, '--run-directory', this.runDirectory, '--plugin-directory', PLUGINS);
     this.#server = server;
     await until(() => server.result.err.includes('serving Docker') || server.result.code !== null, 'ufs serve says that it serves Docker').catch((error: unknown) => {
       throw new Error(`${(error as Error).message}: ${server.result.err}`);
