@@ -43,6 +43,8 @@ export interface Context {
   readonly socket: string;
   /** Aborted when this process is about to end its mounts. */
   readonly closing: AbortSignal;
+  /** Has the store stay open until something is done, although the command has ended. */
+  afterwards(work: Promise<void>): void;
   /** Resolves when no mount is left and no command runs. */
   idle(): Promise<void>;
   /** Starts to serve other processes' commands from here on, as long as there are mounts; the log it writes. */

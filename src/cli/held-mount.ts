@@ -56,9 +56,9 @@ export async function holdMount(context: Context, request: HoldRequest): Promise
   const record: MountRecord = { target: nameFromText(rootfs), volumes: [...sources.volumes], removeAnonymous: request.rm, directory };
   const records = new MountRecords(store.root);
   const recorded = records.add(record);
-  const finish = async (): Promise<void> => {
+  const finish = async ({ failed }: { failed: boolean }): Promise<void> => {
     await sources.release();
-    await finishMount(context, record);
+    await finishMount(context, { ...record, removeAnonymous: request.rm || failed });
     records.remove(recorded);
   };
   makeDirectories(directory, rootfs, running.state);

@@ -1,9 +1,10 @@
 import { rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
-import { nameToText } from '../../fs/name.ts';
+import { type Name, nameToText } from '../../fs/name.ts';
 import { isStaleMount } from '../../fs/transport/mounts.ts';
-import { unmountWith } from '../mount/attach.ts';
+import { unmount } from '../../fs/transport/mount.ts';
+import { othersBelow, unmountWith } from '../mount/attach.ts';
 import { deleteContainer } from '../oci/runtime.ts';
 import type { Context } from './context.ts';
 import { type MountRecord, MountRecords } from './mount-record.ts';
@@ -14,10 +15,26 @@ export async function clearLeftovers(context: Context): Promise<void> {
   const records = new MountRecords(context.root);
   for (const [name, record] of records.leftBehind()) {
     // Mounted by somebody anew, it isn't ours.
-    if (isStaleMount(record.target)) unmountWith(record.target, record.attached, { lazy: true });
+    if (isStaleMount(record.target)) unmount(record.target, { lazy: true });
     await finishMount(context, record);
     records.remove(name);
   }
+}
+
+/** Unmounts what a process that is gone has mounted, with what it has attached to it, and undoes the rest; false where nothing is known of it. */
+export async function unmountLeftover(context: Context, target: Name, { lazy }: { lazy: boolean }): Promise<boolean> {
+  const records = new MountRecords(context.root);
+  const [name, record] = [...records.leftBehind()].find(([, left]) => left.target === target) ?? [];
+  if (name === undefined || record === undefined) return false;
+  try {
+    unmountWith(target, record.attached, { lazy, changed: (attached) => records.replace(name, { ...record, attached }) });
+  } catch (error) {
+    // Places in it may be found no more. All that is below it goes with it then: nothing is, but what is its own.
+    if (hasCode(error, 'EBUSY') || !isStaleMount(target) || othersBelow(target, record.attached)) throw error;
+    unmount(target, { lazy: true });
+  }
+  await clearLeftovers(context);
+  return true;
 }
 
 /** What comes after a mount has ended. */

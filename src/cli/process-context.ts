@@ -23,6 +23,7 @@ export class ProcessContext implements Context {
   root = '';
   exitCode = 0;
   readonly #closing = new AbortController();
+  readonly #pending = new Set<Promise<void>>();
   #store: Promise<Store> | undefined;
   #volumes: Promise<Volumes> | undefined;
   #server: ControlServer | undefined;
@@ -105,9 +106,15 @@ export class ProcessContext implements Context {
       store: () => owner.store(),
       volumes: () => owner.volumes(),
       serve: () => owner.serve(),
+      afterwards: (work) => owner.afterwards(work),
       idle: async () => {},
     };
     return await this.#execute(argv, context);
+  }
+
+  afterwards(work: Promise<void>): void {
+    this.#pending.add(work);
+    void work.finally(() => this.#pending.delete(work));
   }
 
   /** Resolves when no mount is left and no command runs, for a moment. */
@@ -127,6 +134,7 @@ export class ProcessContext implements Context {
     await this.mounter.close();
     for (const client of this.kept) await client.close();
     await this.#server?.close();
+    await Promise.all(this.#pending);
     this.#log?.info('stopped');
     const store = await this.#store?.catch(() => undefined);
     await store?.emptyTrash().catch((error: unknown) => this.#tell(`Cannot delete all that was removed: ${(error as Error).message}`));

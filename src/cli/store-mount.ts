@@ -29,7 +29,7 @@ export interface StoreMountRequest {
   /** What else belongs to the mount: where it fails, there is none. */
   prepare?: (mounted: Mounted) => Promise<void>;
   /** Undoes that, and what was done before, when the mount has ended; also where it failed. */
-  finish?: () => Promise<void>;
+  finish?: (how: { failed: boolean }) => Promise<void>;
 }
 
 export interface StoreMount {
@@ -46,7 +46,7 @@ export async function mountFromStore(context: Context, request: StoreMountReques
   try {
     return await mountSubject(context, request);
   } catch (error) {
-    await request.finish?.();
+    await request.finish?.({ failed: true });
     throw error;
   }
 }
@@ -89,7 +89,7 @@ async function mountSubject(context: Context, request: StoreMountRequest): Promi
   }
   const finished = mounted.ended.then(async () => {
     release();
-    await request.finish?.();
+    await request.finish?.({ failed: false });
     if (made && rm) await store.removeContainer(container.id);
     else if (container !== undefined && room === undefined) await store.countContainer(container.id);
   });

@@ -38,7 +38,7 @@ export function attachAll(target: Name, attachments: readonly Attachment[]): Att
     try {
       mounts.push(attachOne(root, attachment));
     } catch (error) {
-      detachAll(target, { mounts, closed }).done();
+      detachAll(target, { mounts, closed }, () => undefined).done();
       throw new UfsError('UFS_MOUNT', `Cannot mount on "${attachment.destination}" in "${nameToText(target)}": ${(error as Error).message}`, { cause: error });
     } finally {
       close(root);
@@ -51,8 +51,13 @@ function attachOne(root: number, attachment: Attachment): Attached['mounts'][num
   const destination = nameFromText(attachment.destination);
   if (attachment.kind === 'bind') attachBind(root, destination, attachment);
   else attachTmpfs(root, destination, attachment);
+  return mountAt(root, destination);
+}
+
+/** What was just mounted at a place. */
+function mountAt(root: number, place: Name): Attached['mounts'][number] {
   // Opened anew it is what was mounted, no longer what is below that.
-  const on = openInRoot(root, destination, O_PATH);
+  const on = openInRoot(root, place, O_PATH);
   try {
     const id = mountIdOf(on);
     const all = mountsNow();
@@ -80,8 +85,10 @@ function attachBind(root: number, destination: Name, { source, recursive, readon
     const [, all, kind] = /^(r?)(private|slave|shared)$/.exec(propagation) ?? [undefined, 'r', 'private'];
     changeMount(tree, { propagation: PROPAGATIONS[kind as string] as number, recursive: all === 'r' });
     if (readonly !== 'no') changeMount(tree, { readonly: true, recursive: readonly === 'all' });
-    const place = openPlace(root, destination, { directory: isDirectory(statFd(tree)) });
+    const directory = isDirectory(statFd(tree));
+    const place = openPlace(root, destination, { directory });
     try {
+      if (directory !== isDirectory(statFd(place))) throw directory ? new FsError('ENOTDIR', 'Cannot mount a directory on what is none') : new FsError('EISDIR', 'Cannot mount what is no directory on one');
       attachTree(tree, place);
     } finally {
       close(place);
@@ -103,17 +110,29 @@ function mountsNow(): MountInfo[] {
   return parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo')));
 }
 
-/** Unmounts a mount with what is attached to it. EBUSY where it is in use, unless `lazy`: then it is as it was. */
-export function unmountWith(target: Name, attached: Attached | undefined, how: { lazy?: boolean }): void {
+/**
+ * Unmounts a mount with what is attached to it. EBUSY where it is in use, unless `lazy`: then it is as it was, but for the kernel's numbers, which `changed` is told.
+ */
+export function unmountWith(target: Name, attached: Attached | undefined, { lazy = false, changed }: { lazy?: boolean; changed: (attached: Attached) => void }): void {
   // Lazily, the kernel takes off what is mounted below, too.
-  const detached = attached === undefined || how.lazy === true ? undefined : detachAll(target, attached);
+  const detached = attached === undefined || lazy ? undefined : detachAll(target, attached, changed);
   try {
-    unmount(target, how);
+    unmount(target, { lazy });
   } catch (error) {
     detached?.restore();
     throw error;
   }
   detached?.done();
+}
+
+/** Whether somebody else has mounted something below a mount. */
+export function othersBelow(target: Name, attached: Attached | undefined): boolean {
+  const known = knownTo(attached ?? { mounts: [] });
+  return mountsNow().some((mount) => mount.target.startsWith(`${target}/`) && !known.has(mount.id));
+}
+
+function knownTo({ mounts }: Pick<Attached, 'mounts'>): Set<number> {
+  return new Set(mounts.flatMap(({ id, below }) => [id, ...below]));
 }
 
 /** What was taken off. */
@@ -128,30 +147,33 @@ interface Detached {
  * Takes all that is attached off a mount, the last first; what is in use goes on for those who use it. What others have mounted stays: EBUSY where that is below one of these. One of `restore` and `done`
  * has to be called.
  */
-function detachAll(target: Name, attached: Attached): Detached {
+function detachAll(target: Name, attached: Attached, changed: (attached: Attached) => void): Detached {
   const all = mountsNow();
   const there = attached.mounts.flatMap(({ id }) => all.filter((mount) => mount.id === id));
-  const known = new Set(attached.mounts.flatMap(({ id, below }) => [id, ...below]));
+  const known = knownTo(attached);
   const foreign = all.find((mount) => !known.has(mount.id) && there.some((own) => mount.target === own.target || mount.target.startsWith(`${own.target}/`)));
   if (attached.closed && foreign !== undefined) throw new FsError('EBUSY', `Cannot unmount "${nameToText(target)}": somebody else has mounted something on "${nameToText(foreign.target)}"`);
-  const taken: { tree: number; place: Name }[] = [];
+  const taken: { id: number; tree: number; place: Name }[] = [];
   const done = (): void => {
     for (const { tree } of taken.splice(0)) close(tree);
   };
   const restore = (): void => {
     const root = openPath(target, O_PATH | O_DIRECTORY);
+    const kept = attached.mounts.filter(({ id }) => !taken.some((mount) => mount.id === id));
     for (const { tree, place } of taken.toReversed()) {
       const at = openInRoot(root, place, O_PATH);
       attachTree(tree, at);
       close(at);
+      kept.push(mountAt(root, place));
     }
     close(root);
     done();
+    changed({ ...attached, mounts: kept });
   };
   try {
     for (const mount of there.toReversed()) {
       const place = mount.target.slice(target.length);
-      taken.push({ tree: detachOne(target, place), place });
+      taken.push({ id: mount.id, tree: detachOne(target, place), place });
     }
   } catch (error) {
     restore();

@@ -25,6 +25,11 @@ interface Entry extends Mounted {
   kill?: () => void;
 }
 
+interface AttachedTo {
+  attached: Attached;
+  changed: (attached: Attached) => void;
+}
+
 type Thread = StartedThread & { wakeFd: number };
 
 /**
@@ -35,7 +40,7 @@ export class Mounter {
   readonly #mounts = new Map<number, Entry>();
   /** What the serving thread was asked to open or to serve, and hasn't answered. */
   readonly #asked = new Map<number, (error?: Error) => void>();
-  readonly #attached = new Map<Mounted, Attached>();
+  readonly #attached = new Map<Mounted, AttachedTo>();
   #thread: Promise<Thread> | undefined;
   #nextId = 1;
   #waiting = 0;
@@ -102,17 +107,25 @@ export class Mounter {
     }
   }
 
-  /** Attaches mounts to places in one; they are detached when it is unmounted. All or none: UFS_MOUNT. */
-  attach(mounted: Mounted, attachments: readonly Attachment[]): Attached {
-    const attached = attachAll(mounted.spec.target, attachments);
-    this.#attached.set(mounted, attached);
+  /**
+   * Attaches mounts to places in one; they are detached when it is unmounted. All or none: UFS_MOUNT. `changed` is told what is attached, now and when an unmount that failed has changed the
+   * kernel's numbers of it.
+   */
+  attach(mounted: Mounted, attachments: readonly Attachment[], changed: (attached: Attached) => void): void {
+    this.#attached.set(mounted, { attached: attachAll(mounted.spec.target, attachments), changed });
     void mounted.ended.then(() => this.#attached.delete(mounted));
-    return attached;
+    changed((this.#attached.get(mounted) as AttachedTo).attached);
   }
 
   /** Unmounts one; EBUSY where files are open, unless `lazy`: then it is as it was, with what is attached to it. */
   async unmount(mounted: Mounted, how: { lazy?: boolean } = {}): Promise<void> {
-    unmountWith(mounted.spec.target, this.#attached.get(mounted), how);
+    const to = this.#attached.get(mounted);
+    const changed = (attached: Attached): void => {
+      if (to === undefined) return;
+      to.attached = attached;
+      to.changed(attached);
+    };
+    unmountWith(mounted.spec.target, to?.attached, { ...how, changed });
     const thread = await this.#thread;
     if (thread === undefined) await mounted.ended;
     else await this.#whileWaiting(thread.port, mounted.ended);
@@ -142,6 +155,9 @@ export class Mounter {
     clearTimeout(late);
     thread.port.close();
     this.#thread = undefined;
+    // What is still used somewhere is served no more.
+    for (const entry of this.#mounts.values()) entry.end();
+    this.#mounts.clear();
   }
 
   async #mountInProcess(spec: MountSpec): Promise<Mounted> {

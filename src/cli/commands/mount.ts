@@ -12,16 +12,19 @@ import { UfsError } from '../../errors.ts';
 import type { Mounted } from '../../mount/mounter.ts';
 import { overlayMount } from '../../overlay/options.ts';
 import type { Store } from '../../store/store.ts';
+import { attaching } from '../attach-points.ts';
 import { type Context, RunInServer } from '../context.ts';
 import { sayReady, startInBackground } from '../background.ts';
+import { addMountFlags, type MountFlags, mountPointsOf } from '../mount-flags.ts';
 import { mountOf } from '../mounted.ts';
+import { unmountLeftover } from '../leftovers.ts';
 import { forEachSubject } from '../report.ts';
 import { mountFromStore } from '../store-mount.ts';
 
 /** What mounts of ufs are in the kernel's list: this command's, and those of the mount program. */
 const OWN_TYPES = ['fuse.ufs', 'fuse.ufs-overlay'];
 
-interface MountFlags {
+interface Flags extends MountFlags {
   option?: string[];
   name?: string;
   readOnly?: boolean;
@@ -34,7 +37,7 @@ interface MountFlags {
 
 /** mount, umount. */
 export function mountCommands(program: Command, context: Context): void {
-  program.command('mount')
+  const command = program.command('mount')
     .description('Mount an image (in a new container), a container, or directories, and serve the mount until it is unmounted or Ctrl-C comes.')
     .usage('[options] <image|container> <directory>\n       ufs mount [options] -o lowerdir=A:B:C[,upperdir=U,workdir=W] <directory>')
     .argument('<words...>', 'what to mount, and where')
@@ -45,14 +48,15 @@ export function mountCommands(program: Command, context: Context): void {
     .option('--detach', 'return once the mount is up; it is served in the background')
     .addOption(new Option('--passthrough <mode>', 'which files the kernel reads and writes by itself').choices(['auto', 'always', 'never']).default('auto'))
     .addOption(new Option('--transport <way>', 'how requests come from the kernel').choices(TRANSPORTS).default('dev-fuse'))
-    .option('--allow-other', 'let other users in (dev-fuse always does where it may)')
-    .action(async (words: string[], flags: MountFlags) => {
+    .option('--allow-other', 'let other users in (dev-fuse always does where it may)');
+  addMountFlags(command)
+    .action(async (words: string[], flags: Flags) => {
       if (flags.option !== undefined) await mountDirectories(context, words, flags);
       else await mountImage(context, words, flags);
     });
 
   program.command('umount')
-    .description('Unmount what ufs has mounted.')
+    .description('Unmount what ufs has mounted, with what it has mounted in that.')
     .argument('<directory|container...>', 'where, or what')
     .option('--lazy', 'although it is in use: it goes when nobody uses it any more')
     .action(async (words: string[], flags: { lazy?: boolean }) => {
@@ -60,11 +64,12 @@ export function mountCommands(program: Command, context: Context): void {
     });
 }
 
-async function mountDirectories(context: Context, words: string[], flags: MountFlags): Promise<void> {
+async function mountDirectories(context: Context, words: string[], flags: Flags): Promise<void> {
   const { io } = context;
   // "overlay DIR", as mount(8) calls its helpers, is the same as DIR.
   const target = words.at(-1) as string;
   if (words.length > 2) throw new UfsError('UFS_USAGE', `Cannot mount: with -o there is one directory to mount on, not ${words.join(', ')}`);
+  if (flags.volume !== undefined || flags.mount !== undefined || flags.tmpfs !== undefined) throw new UfsError('UFS_USAGE', 'Cannot mount: -v, --mount and --tmpfs are for images and containers of the store, not for directories');
   const option = [...(flags.option as string[]), ...(flags.allowOther === true ? ['allow_other'] : [])].join(',');
   const { spec, unknown } = overlayMount(option, target, io.cwd, { passthrough: flags.passthrough, mount: { source: 'ufs' } });
   spec.target = nameFromText(realDirectory(resolve(io.cwd, target)));
@@ -80,7 +85,7 @@ async function mountDirectories(context: Context, words: string[], flags: MountF
   await untilUnmounted(context, mounted);
 }
 
-async function mountImage(context: Context, words: string[], flags: MountFlags): Promise<void> {
+async function mountImage(context: Context, words: string[], flags: Flags): Promise<void> {
   const { io } = context;
   const [what, directory] = words;
   if (what === undefined || directory === undefined || words.length > 2) throw new UfsError('UFS_USAGE', 'Cannot mount: give an image or container, and a directory to mount it on');
@@ -89,14 +94,16 @@ async function mountImage(context: Context, words: string[], flags: MountFlags):
     throw new RunInServer(context.socket);
   }
   await context.serve();
+  const points = mountPointsOf(flags, io.cwd);
+  const target = nameFromText(realDirectory(resolve(io.cwd, directory)));
   const { container, mounted, finished } = await mountFromStore(context, {
-    what, directory, target: nameFromText(realDirectory(resolve(io.cwd, directory))), name: flags.name, readOnly: flags.readOnly, rm: flags.rm,
+    ...(await attaching(context, points, { target, rm: flags.rm === true })), what, directory, target, name: flags.name, readOnly: flags.readOnly, rm: flags.rm,
     passthrough: flags.passthrough, transport: flags.transport, allowOther: flags.allowOther,
   });
   warnOfGaps(context, flags.transport);
   if (container !== undefined) await io.out(`${container.id}\n`);
   if (flags.detach === true) {
-    finished.catch((error: unknown) => io.err(`ufs: ${(error as Error).message}\n`));
+    context.afterwards(finished.catch((error: unknown) => io.err(`ufs: ${(error as Error).message}\n`)));
     return;
   }
   await untilUnmounted(context, mounted);
@@ -137,7 +144,7 @@ async function unmountOne(context: Context, word: string, lazy: boolean): Promis
   const target = mountPoint(context, word);
   const found = findMounts(nameFromText(target)).at(-1);
   if (found === undefined || !OWN_TYPES.includes(found.type)) throw new UfsError('UFS_NOT_MOUNTED', `Cannot unmount "${word}": ${found === undefined ? 'nothing is mounted there' : `it is a ${found.type} mount, not one of ufs`}`);
-  unmount(nameFromText(target), { lazy });
+  if (!(await unmountLeftover(context, nameFromText(target), { lazy }))) unmount(nameFromText(target), { lazy });
 }
 
 /** Whether some process serves the store. */
