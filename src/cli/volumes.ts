@@ -29,7 +29,7 @@ export async function openVolumes(context: Context, given: RunDirectory | undefi
   if (given !== undefined) remember(store, given.directory);
   const run = given ?? (await remembered(context, store, log));
   const { directory, mounting }: { directory: string; mounting: Mounting } = run === undefined ? { directory: join(store.root, 'run'), mounting: context.mounter } : { directory: run.directory, mounting: run.client };
-  return new Volumes({
+  return await Volumes.open({
     store, log, holdersFile: join(directory, 'volume-holders.json'),
     mounts: new CountedMounts({ directory: join(directory, 'volumes'), client: mounting, log }),
     flush: (container) => flushContainer(context, container),

@@ -63,10 +63,10 @@ export class StoreVolumeDriver implements VolumeDriver {
 }
 
 /** What `docker volume inspect` shows as "Status"; sizes in words and in bytes. */
-function statusRows({ options, container }: Volume, { used, mountpoint, holders }: VolumeStatus): Record<string, unknown> {
+function statusRows({ options, layer }: Volume, { used, mountpoint, holders }: VolumeStatus): Record<string, unknown> {
   const { from = 'nothing', size, inodes, readOnly = false, labels } = options;
   return {
-    From: from, ...(container.parent === undefined ? {} : { Layer: container.parent }), ReadOnly: readOnly,
+    From: from, ...(layer === undefined ? {} : { Layer: layer }), ReadOnly: readOnly,
     Used: humanSize(used.bytes), UsedBytes: used.bytes, UsedInodes: used.inodes,
     Limit: size === undefined ? 'none' : humanSize(size), ...(size === undefined ? {} : { LimitBytes: size }), ...(inodes === undefined ? {} : { LimitInodes: inodes }),
     Mounted: mountpoint !== undefined, Holders: holders.length, HeldBy: holders.map(({ holder, count }) => ({ Holder: holder, Count: count })),

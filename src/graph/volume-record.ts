@@ -2,7 +2,8 @@ import { dirname } from 'node:path';
 import { UfsError } from '../errors.ts';
 import type { MountSpec } from '../mount/spec.ts';
 import type { Container } from '../store/containers.ts';
-import { labelsOfLimits } from '../store/limits.ts';
+import type { LayerId } from '../store/layer-id.ts';
+import { withLimits } from '../store/limits.ts';
 import type { Labels } from '../store/records.ts';
 import type { Store } from '../store/store.ts';
 import { KIND } from './layer-labels.ts';
@@ -18,10 +19,14 @@ export interface Volume {
   options: VolumeOptions;
   /** Where what is written to it is. */
   container: Container;
+  /** The layer it stands on, if it is from something. */
+  layer: LayerId | undefined;
 }
 
 const ENGINE = 'volume:';
 const OPTIONS = 'ufs.volume.options';
+/** When it was made, where its container is younger. */
+export const CREATED = 'ufs.volume.created';
 /** Docker's names (moby, volume/names.go), which have to be names of directories too. */
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,239}$/;
 
@@ -38,22 +43,23 @@ export function containerIdOf(name: string): string {
 
 /** All volumes, in the order they were made in. */
 export function listVolumes(store: Store): Volume[] {
-  return store.containers().filter(({ id }) => id.startsWith(ENGINE)).map(toVolume);
+  return store.containers().filter(({ id }) => id.startsWith(ENGINE)).map((container) => toVolume(store, container)).sort((a, b) => (a.created < b.created ? -1 : 1));
 }
 
 /** Undefined where there is none. */
 export function findVolume(store: Store, name: string): Volume | undefined {
   const container = store.container(containerIdOf(name));
-  return container && toVolume(container);
+  return container && toVolume(store, container);
 }
 
-function toVolume(container: Container): Volume {
-  return { name: container.id.slice(ENGINE.length), created: container.created, options: JSON.parse(container.labels[OPTIONS] ?? '{}') as VolumeOptions, container };
+function toVolume(store: Store, container: Container): Volume {
+  const { id, created, labels } = container;
+  return { name: id.slice(ENGINE.length), created: labels[CREATED] ?? created, options: JSON.parse(labels[OPTIONS] ?? '{}') as VolumeOptions, container, layer: store.below(container).layer };
 }
 
-/** The labels of the container that a volume is. */
-export function labelsOfVolume(options: VolumeOptions): Labels {
-  return { [KIND]: 'volume', ...labelsOfLimits({ limit: options.size, inodes: options.inodes }), [OPTIONS]: JSON.stringify(options) };
+/** The labels of the container that a volume is, which may have others. */
+export function labelsOfVolume(options: VolumeOptions, others: Labels = {}): Labels {
+  return { ...withLimits(others, { limit: options.size, inodes: options.inodes }), [KIND]: 'volume', [OPTIONS]: JSON.stringify(options) };
 }
 
 /** How a volume is mounted. */

@@ -6,6 +6,7 @@ import { unmount } from '../../fs/transport/mount.ts';
 import { isStaleMount } from '../../fs/transport/mounts.ts';
 import { UfsError } from '../errors.ts';
 import { NEW_CONTAINER, type Container } from '../store/containers.ts';
+import type { LayerId } from '../store/layer-id.ts';
 import type { Store } from '../store/store.ts';
 import { humanSize } from '../store/size-text.ts';
 import { takenBelow } from '../store/taken-space.ts';
@@ -20,6 +21,7 @@ import { removeUnused } from './unused-layers.ts';
 import { VolumeHolders } from './volume-holders.ts';
 import { differences, optionTexts, parseSeed, parseVolumeOptions, seedText, type VolumeOptions } from './volume-options.ts';
 import { checkVolumeName, containerIdOf, findVolume, labelsOfVolume, listVolumes, mountSpecOf, type Volume } from './volume-record.ts';
+import { basesOf, removeBases, repairVolumes, splitVolume } from './volume-split.ts';
 import { isMadeForVolume, openArchive, openSource, resolveSeed, type SeedPlaces, type Source } from './volume-seeds.ts';
 
 /** Milliseconds a container that has ended may take to let go of a volume. */
@@ -50,10 +52,17 @@ export class Volumes {
   /** How many are reading each. */
   readonly #kept = new Map<string, number>();
   readonly #removing = new Set<string>();
+  /** Those that are just being split, as they were. */
+  readonly #splitting = new Map<string, Volume>();
   readonly #taken = new SlowFigures<{ bytes: number; inodes: number }>();
 
   /** Takes over the mounts there are, and who has them; what isn't mounted any more nobody has. */
-  constructor({ store, mounts, holdersFile, flush, log }: VolumesOptions) {
+  static async open(options: VolumesOptions): Promise<Volumes> {
+    await repairVolumes(options.store);
+    return new Volumes(options);
+  }
+
+  private constructor({ store, mounts, holdersFile, flush, log }: VolumesOptions) {
     this.#store = store;
     this.#mounts = mounts;
     this.#holders = new VolumeHolders(holdersFile);
@@ -73,7 +82,7 @@ export class Volumes {
 
   /** In the order they were made in. */
   list(): Volume[] {
-    return listVolumes(this.#store).filter(({ name }) => !this.#removing.has(name));
+    return [...listVolumes(this.#store).filter(({ name }) => !this.#removing.has(name) && !this.#splitting.has(name)), ...this.#splitting.values()];
   }
 
   /** UFS_VOLUME_NOT_FOUND. */
@@ -84,7 +93,7 @@ export class Volumes {
   }
 
   #find(name: string): Volume | undefined {
-    return this.#removing.has(name) ? undefined : findVolume(this.#store, name);
+    return this.#removing.has(name) ? undefined : (this.#splitting.get(name) ?? findVolume(this.#store, name));
   }
 
   /**
@@ -103,8 +112,13 @@ export class Volumes {
       }
       if (options.from === undefined) return await this.#make(name, options);
       const seed = resolveSeed(this.#places, parseSeed(options.from));
-      const open = async (): Promise<Source> => await openSource(this.#places, seed, { ...work, reason: `volume "${name}"` });
-      return await this.#make(name, { ...options, from: seedText(seed) }, async () => (seed.kind === 'volume' ? await this.#keeping(seed.name, open) : await open()));
+      const made = { ...options, from: seedText(seed) };
+      const copy = async (): Promise<Volume> => await this.#makeFrom(name, made, await openSource(this.#places, seed, { ...work, reason: `volume "${name}"` }));
+      if (seed.kind !== 'volume') return await copy();
+      return await this.#keeping(seed.name, async () => {
+        const base = await this.#split(seed.name);
+        return base === undefined ? await copy() : await this.#make(name, made, { on: base });
+      });
     });
   }
 
@@ -115,23 +129,41 @@ export class Volumes {
     if (options.from !== undefined) throw new UfsError('UFS_USAGE', `Cannot make volume "${name}" of an archive: it is to be from ${options.from}`);
     return await this.#locks.run(name, async () => {
       if (this.#find(name) !== undefined) throw new UfsError('UFS_VOLUME_EXISTS', `Cannot create volume "${name}": there is one of that name`);
-      return await this.#make(name, { ...options, from: 'tar:-' }, async () => await openArchive(this.#store, archive, { ...work, reason: `volume "${name}"` }));
+      return await this.#makeFrom(name, { ...options, from: 'tar:-' }, await openArchive(this.#store, archive, { ...work, reason: `volume "${name}"` }));
     });
   }
 
-  async #make(name: string, options: VolumeOptions, open?: () => Promise<Source>): Promise<Volume> {
-    this.#store.pool.require(NEW_CONTAINER, `create volume "${name}"`);
-    const { uid, gid, mode } = options;
-    const source = await open?.();
+  async #makeFrom(name: string, options: VolumeOptions, { layer, release }: Source): Promise<Volume> {
     try {
-      await this.#store.createContainer({ id: containerIdOf(name), labels: labelsOfVolume(options), root: { uid, gid, mode }, ...(source?.layer === undefined ? {} : { parent: source.layer }) });
-      source?.release();
+      const made = await this.#make(name, options, layer === undefined ? {} : { parent: layer });
+      release();
+      return made;
     } catch (error) {
-      source?.release();
-      await removeUnused(this.#store, [source?.layer], isMadeForVolume);
+      release();
+      await removeUnused(this.#store, [layer], isMadeForVolume);
       throw error;
     }
+  }
+
+  async #make(name: string, options: VolumeOptions, below: { parent?: LayerId; on?: string } = {}): Promise<Volume> {
+    this.#store.pool.require(NEW_CONTAINER, `create volume "${name}"`);
+    const { uid, gid, mode } = options;
+    await this.#store.createContainer({ id: containerIdOf(name), labels: labelsOfVolume(options), root: { uid, gid, mode }, ...below });
     return this.find(name);
+  }
+
+  /** Makes what a volume is now the base of it and others, where that can be; the base. */
+  async #split(name: string): Promise<string | undefined> {
+    return await this.#locks.run(name, async () => {
+      if (this.#mounts.mountOf(name) !== undefined) return undefined;
+      const volume = this.find(name);
+      this.#splitting.set(name, volume);
+      try {
+        return await splitVolume(this.#store, volume);
+      } finally {
+        this.#splitting.delete(name);
+      }
+    });
   }
 
   /** Does something with a volume that must stay meanwhile; it may be used. */
@@ -172,7 +204,7 @@ export class Volumes {
       if (changed.size !== undefined && changed.size < taken.mapped) throw new UfsError('UFS_USAGE', `Cannot resize volume "${name}" to ${humanSize(changed.size)}: ${humanSize(taken.mapped)} are used`);
       // Its root isn't counted.
       if (changed.inodes !== undefined && changed.inodes < taken.inodes - 1) throw new UfsError('UFS_USAGE', `Cannot resize volume "${name}" to ${changed.inodes} inodes: it has ${taken.inodes - 1}`);
-      await this.#store.relabelContainer(container.id, labelsOfVolume(changed));
+      await this.#store.relabelContainer(container.id, labelsOfVolume(changed, container.labels));
       const mounted = this.#mounts.mountOf(name)?.spec;
       // Asked for its space, the mount learns of its limits.
       if (mounted !== undefined) statfsSync(nameToText(mounted.target));
@@ -184,8 +216,10 @@ export class Volumes {
   async taken(name: string): Promise<{ bytes: number; inodes: number }> {
     const { container } = this.find(name);
     return await this.#taken.of(String(container.number), async () => {
-      const { mapped, inodes } = await takenBelow(container.diff);
-      return { bytes: mapped, inodes: inodes - 1 };
+      // What was written before it was split, too.
+      const uppers = [container, ...basesOf(container).flatMap((id) => this.#store.container(id) ?? [])];
+      const taken = await Promise.all(uppers.map(async ({ diff }) => await takenBelow(diff)));
+      return { bytes: taken.reduce((sum, { mapped }) => sum + mapped, 0), inodes: taken.reduce((sum, { inodes }) => sum + inodes - 1, 0) };
     });
   }
 
@@ -254,7 +288,7 @@ export class Volumes {
   /** Removes it with all in it. UFS_VOLUME_NOT_FOUND; UFS_VOLUME_IN_USE. `force`: although somebody has it, as long as it isn't in use. */
   async remove(name: string, { force = false }: { force?: boolean } = {}): Promise<void> {
     await this.#locks.run(name, async () => {
-      const { container } = this.find(name);
+      const { container, layer } = this.find(name);
       const inUse = (by: string): UfsError => new UfsError('UFS_VOLUME_IN_USE', `Cannot remove volume "${name}": it is in use ${by}`);
       if (this.#kept.has(name)) throw inUse('by who copies it');
       const sure = this.#holders.of(name).filter(({ doubtful }) => !doubtful).map(({ holder }) => holder);
@@ -269,7 +303,8 @@ export class Volumes {
       } finally {
         this.#removing.delete(name);
       }
-      await removeUnused(this.#store, [container.parent], isMadeForVolume);
+      await removeBases(this.#store, container.on);
+      await removeUnused(this.#store, [layer], isMadeForVolume);
     });
     this.#store.startEmptyingTrash();
   }

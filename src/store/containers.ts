@@ -1,20 +1,19 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, chownSync, existsSync, mkdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { statAt } from '../../fs/host/at.ts';
-import { utimensAt } from '../../fs/host/attributes.ts';
-import { AT_FDCWD } from '../../fs/host/constants.ts';
-import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
 import { makeDirectory, replaceFile, syncDirectory, syncFile, writeNewFile } from './durable.ts';
+import { putLayer } from './index-database.ts';
 import { checkContainerId, type LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
+import { layerNote } from './opening.ts';
 import { manifestPath } from './paths.ts';
 import type { ContainerRecord, Labels } from './records.ts';
 import { discard } from './removal.ts';
 import { treeOf, type StoreState } from './state.ts';
 import { countUpper } from './store-pool.ts';
 import { parentLayer, publish } from './transaction.ts';
+import { dressRoot, makeUpper, type RootAttributes, rootOfUpper } from './upper-root.ts';
 
 /** Bytes a container takes at least. */
 export const NEW_CONTAINER = 4096;
@@ -33,12 +32,6 @@ export interface NewContainer {
   labels?: Labels;
   /** What its root directory is, where it isn't as that of what it stands on. */
   root?: RootAttributes;
-}
-
-export interface RootAttributes {
-  mode?: number | undefined;
-  uid?: number | undefined;
-  gid?: number | undefined;
 }
 
 export interface Container extends ContainerRecord {
@@ -71,7 +64,7 @@ export async function createContainer(state: StoreState, options: NewContainer):
     makeDirectory(staged);
     try {
       makeDirectory(join(staged, 'work'));
-      makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : attributesOf(withPaths(state, below).diff));
+      makeUpper(join(staged, 'diff'), below === undefined ? parent && treeOf(parent, state.reader).root : rootOfUpper(withPaths(state, below).diff));
       if (options.root !== undefined) dressRoot(join(staged, 'diff'), options.root);
       await publish(state, staged, record, [], { sync: syncNew });
     } catch (error) {
@@ -89,50 +82,28 @@ function syncNew(staged: string): void {
   for (const path of [join(staged, 'diff'), join(staged, 'work'), staged]) syncDirectory(path);
 }
 
-/** What a directory of the host is, as an entry says it. */
-function attributesOf(path: string): { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } {
-  return statAt(AT_FDCWD, nameFromText(path));
-}
-
-/** The upper's own directory shows as the root of what is mounted, so it looks like the root below it as far as our rights go. */
-export function makeUpper(path: string, root: { mode: number; uid: number; gid: number; mtimeSec: number; mtimeNsec: number } | undefined): void {
-  mkdirSync(path);
-  if (root !== undefined) {
-    try {
-      chownSync(path, root.uid, root.gid);
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EPERM' && (error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
-    }
-    const time = { sec: root.mtimeSec, nsec: root.mtimeNsec };
-    utimensAt(AT_FDCWD, nameFromText(path), time, time);
-  }
-  // After the owner: chown(2) clears setuid and setgid.
-  chmodSync(path, root === undefined ? 0o755 : root.mode & 0o7777);
-}
-
-function dressRoot(path: string, { mode, uid = -1, gid = -1 }: RootAttributes): void {
-  const { mode: before } = statSync(path);
-  try {
-    chownSync(path, uid, gid);
-  } catch (cause) {
-    throw new UfsError('UFS_STORE_WRITE', `Cannot give the root of a container to ${uid}:${gid}: ${(cause as Error).message}`, { cause });
-  }
-  // After the owner, as above.
-  chmodSync(path, mode ?? before & 0o7777);
-}
-
-/** Replaces the labels of a container, at one instant. */
-export async function relabelContainer(state: StoreState, id: string, labels: Labels): Promise<void> {
+/** Gives a container other labels, and another id, at one instant; its files stay where they are. UFS_CONTAINER_EXISTS; UFS_CONTAINER_IN_USE where another stands on one that is to have another id. */
+export async function relabelContainer(state: StoreState, id: string, labels: Labels, newId = id): Promise<void> {
+  checkContainerId(newId);
   await state.serially(async () => {
-    const record: ContainerRecord = { ...state.table.findContainer(id), labels };
-    writeRecord(state, record);
+    const record = state.table.findContainer(id);
+    const changed: ContainerRecord = { ...record, id: newId, labels };
+    if (newId === id) return writeRecord(state, changed);
+    if (state.table.container(newId) !== undefined) throw new UfsError('UFS_CONTAINER_EXISTS', `Cannot call container "${id}" otherwise: there is one called "${newId}"`);
+    if (state.table.containers().some(({ on }) => on === record.id)) throw new UfsError('UFS_CONTAINER_IN_USE', `Cannot call container "${id}" otherwise: another stands on it`);
+    state.step('rename');
+    writeRecord(state, changed, () => state.table.delete(record));
+    state.step('renamed');
+    await state.index.write([putLayer(record.number, layerNote(changed))]);
   });
 }
 
-function writeRecord(state: StoreState, record: ContainerRecord): void {
+/** `written`: what is to be done before it is what others see. */
+function writeRecord(state: StoreState, record: ContainerRecord, written: () => void = () => undefined): void {
   const aside = join(state.paths.staging, `manifest-${record.number}`);
   rmSync(aside, { force: true });
   replaceFile(manifestPath(state.paths.layer(record.number)), encodeManifest(record), aside);
+  written();
   state.table.add(record);
 }
 

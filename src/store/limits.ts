@@ -16,6 +16,11 @@ export function labelsOfLimits({ limit, inodes }: UpperLimits): Labels {
   return { ...(limit === undefined ? {} : { [LIMIT]: String(limit) }), ...(inodes === undefined ? {} : { [INODES]: String(inodes) }) };
 }
 
+/** Labels with these limits instead of those they have. */
+export function withLimits({ [LIMIT]: _limit, [INODES]: _inodes, ...others }: Labels, limits: UpperLimits): Labels {
+  return { ...others, ...labelsOfLimits(limits) };
+}
+
 export function limitsOf(labels: Labels): UpperLimits {
   const [limit, inodes] = [LIMIT, INODES].map((label) => (labels[label] === undefined ? undefined : Number(labels[label])));
   return { ...(limit === undefined ? {} : { limit }), ...(inodes === undefined ? {} : { inodes }) };

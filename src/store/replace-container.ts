@@ -5,7 +5,7 @@ import { renameAt } from '../../fs/host/at.ts';
 import { AT_FDCWD, RENAME_EXCHANGE } from '../../fs/host/constants.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { UfsError } from '../errors.ts';
-import { fillingMark, makeUpper } from './containers.ts';
+import { fillingMark } from './containers.ts';
 import { makeDirectory, syncDirectory, syncTree, writeNewFile } from './durable.ts';
 import type { LayerId } from './layer-id.ts';
 import { encodeManifest } from './manifest.ts';
@@ -14,6 +14,7 @@ import type { ContainerRecord } from './records.ts';
 import { treeOf, type StoreState } from './state.ts';
 import { countUpper } from './store-pool.ts';
 import { parentLayer } from './transaction.ts';
+import { makeUpper } from './upper-root.ts';
 
 /**
  * Puts a container on another layer, with nothing changed in it yet, at one instant: its directory is made anew aside and exchanged with the one that is there. `sealed`: the layer is all of

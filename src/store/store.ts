@@ -260,10 +260,9 @@ export class Store {
     return this.findContainer(id);
   }
 
-  /** Replaces the labels of a container. */
-  async relabelContainer(id: string, labels: Labels): Promise<Container> {
-    await relabelContainer(this.#state, id, labels);
-    return this.findContainer(id);
+  /** Gives a container other labels, and another id; its files stay where they are. */
+  async relabelContainer(id: string, labels: Labels, newId = id): Promise<void> {
+    await relabelContainer(this.#state, id, labels, newId);
   }
 
   async removeContainer(idOrName: string): Promise<void> {

@@ -5,6 +5,7 @@ import { ServedDriver } from '../e2e/served-driver.ts';
 import { PluginClient } from '../docker/client.ts';
 import { Bench, MAIN, mountsBelow, until } from '../helpers/cli.ts';
 import { needsRootAndFuse } from '../helpers/needs.ts';
+import { listTree, treeDifferences, type TreeListing } from '../helpers/tree.ts';
 
 const MIB = 1 << 20;
 
@@ -130,6 +131,37 @@ describe('volumes', { skip: needsRootAndFuse }, () => {
     bench.ufs('volume', 'rm', ...names());
     assert.deepEqual((JSON.parse(bench.ufs('layers', '--json')) as { id: string }[]).map(({ id }) => id), [layer], 'what was made for them goes with them');
     bench.ufs('rm', 'work', 'snap');
+  });
+
+  /** A tree but for the root's time, which is that of its last change. */
+  const withoutRoot = (path: string): TreeListing => new Map([...listTree(path)].filter(([at]) => at !== '.'));
+
+  test('that aren\'t mounted are copied without a layer, with all attributes, and go their own ways', async () => {
+    const layers = bench.ufs('layers', '--json');
+    bench.ufs('volume', 'create', 'first', '-o', 'from=image:base');
+    await mounted(['first'], (first) => bench.sh(`cd ${first}; mv sub moved; echo x >moved/x; ln moved/x hard; ln -s x soft; rm big; chown 3:4 etc; setfacl -m u:9:rwx,d:u:9:rx .; setfattr -n user.note -v value .; chmod g+s .; mkfifo fifo`));
+    for (const name of ['second', 'third']) bench.ufs('volume', 'snapshot', 'first', name);
+    assert.equal(bench.ufs('layers', '--json'), layers);
+    await mounted(['first', 'second'], (first, second) => {
+      const tree = listTree(first);
+      assert.deepEqual(treeDifferences(tree, listTree(second)), []);
+      bench.sh(`cd ${first}; echo more >>hard; mv moved again; echo y >again/y; rm -r etc; mkdir etc; setfattr -x user.note .`);
+      assert.deepEqual(treeDifferences(tree, listTree(second)), []);
+      assert.deepEqual([fs.readdirSync(`${first}/again`).sort(), fs.readdirSync(`${first}/etc`), fs.readFileSync(`${first}/again/x`, 'utf8')], [['x', 'y'], [], 'x\nmore\n']);
+      bench.ufs('volume', 'snapshot', 'first', 'fourth');
+      fs.writeFileSync(`${first}/late`, '');
+    });
+    bench.ufs('volume', 'snapshot', 'fourth', 'fifth');
+    await mounted(['first', 'third', 'fifth'], (first, third, fifth) => {
+      assert.equal(fs.readFileSync(`${third}/hard`, 'utf8'), 'x\n');
+      fs.rmSync(`${first}/late`);
+      assert.deepEqual(treeDifferences(withoutRoot(first), withoutRoot(fifth)), []);
+    });
+    for (const name of ['second', 'first', 'fourth', 'fifth', 'third']) {
+      bench.ufs('volume', 'rm', name);
+      assert.match(bench.ufs('check'), /is sound/);
+    }
+    assert.deepEqual([bench.ufs('layers', '--json'), (JSON.parse(bench.ufs('containers', '--json')) as { id: string }[]).filter(({ id }) => id.startsWith('volume'))], [layers, []]);
   });
 
   test('are snapshots of what was written so far while they are used', async () => {

@@ -32,7 +32,7 @@ export function volumeCommands(program: Command, context: Context): void {
     });
 
   volume.command('snapshot')
-    .description('Create a volume with what is in another one now. It costs what was written to that one; what is being written meanwhile may be in it or not. Prints its name.')
+    .description('Create a volume with what is in another one now. It is made at once where that one isn\'t mounted and has no limit; else what was written to it is copied, and what is being written meanwhile may be in it or not. Prints its name.')
     .argument('<volume>', 'the one to copy')
     .argument('<name>', 'the new one')
     .addOption(optionsOption())
@@ -145,8 +145,8 @@ async function tell({ io }: Context, made: Volume, flags: { json?: boolean }): P
   await io.out(flags.json === true ? json(described(made)) : `${made.name}\n`);
 }
 
-function described({ name, created, options, container }: Volume): { name: string; created: string; options: Volume['options']; layer: string | undefined } {
-  return { name, created, options, layer: container.parent };
+function described({ name, created, options, layer }: Volume): { name: string; created: string; options: Volume['options']; layer: string | undefined } {
+  return { name, created, options, layer };
 }
 
 function optionsOption(): Option {
