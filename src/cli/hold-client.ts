@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hasCode } from '../../fs/errno.ts';
 import { nameFromText } from '../../fs/name.ts';
 import { findMounts } from '../../fs/transport/mounts.ts';
@@ -10,6 +11,8 @@ import type { Hold, HoldRequest } from './held-mount.ts';
 
 /** How often a server that is just ending, or that another command has started, is looked for again. */
 const ATTEMPTS = 5;
+/** Milliseconds between these. */
+const PAUSE = 250;
 
 /** A mount that is held for this process. */
 export interface Held {
@@ -26,8 +29,12 @@ export async function askForMount(context: Context, request: HoldRequest): Promi
   for (let attempt = 1; ; attempt += 1) {
     const socket = (await connectToServer(context.socket)) ?? (await startServer(context, attempt));
     const held = socket && (await ask(context, socket, request));
-    if (held !== undefined) return held;
-    if (attempt === ATTEMPTS) throw new UfsError('UFS_CONTROL', `Cannot mount: the process that serves the store ${context.root} ends before it takes a command`);
+    const seen = held?.hold === undefined || findMounts(nameFromText(held.hold.rootfs)).length > 0;
+    if (held !== undefined && seen) return held;
+    await held?.release();
+    if (attempt === ATTEMPTS) throw new UfsError('UFS_CONTROL', `Cannot mount: the process that serves the store ${context.root} ${seen ? 'ends before it takes a command' : 'has its mounts in another mount namespace'}`);
+    // One that has nothing more to serve there is about to end.
+    if (!seen) await sleep(PAUSE);
   }
 }
 
@@ -68,16 +75,11 @@ async function ask(context: Context, socket: Parameters<typeof runRemotely>[0], 
   });
   const lost = gone.then(() => new Promise<never>(() => {}));
   lost.catch(() => undefined);
-  const held: Held = {
+  return {
     hold: how === 'told' ? (JSON.parse(said) as Hold) : undefined, lost,
     release: async () => {
       release();
       await gone;
     },
   };
-  if (held.hold !== undefined && findMounts(nameFromText(held.hold.rootfs)).length === 0) {
-    await held.release();
-    throw new UfsError('UFS_MOUNT', `Cannot run in ${held.hold.rootfs}: the process that serves the store has it mounted in another mount namespace`);
-  }
-  return held;
 }

@@ -10,6 +10,8 @@ export interface HostSide {
   initial: boolean;
   /** Whether group 5, of terminals, can be given to files. */
   ttyGroup: boolean;
+  /** Whether a process may be in further groups: not where an unprivileged user has mapped the only id they have. */
+  furtherGroups: boolean;
   /** For who isn't root: the ids that root of the container's own user namespace has outside. */
   map?: { uid: number; gid: number };
 }
@@ -37,7 +39,7 @@ export function bundleConfig({ rootfs, hostname, process, readonly, network, mou
     ociVersion: OCI_VERSION,
     root: { path: rootfs, readonly },
     hostname,
-    process: { ...rest, user, noNewPrivileges: false, capabilities: capabilitiesOf(user) },
+    process: { ...rest, user: host.furtherGroups ? user : { ...user, additionalGids: [] }, noNewPrivileges: false, capabilities: capabilitiesOf(user) },
     mounts: withDefaults(mounts, host, readonly),
     linux: {
       resources: { devices: [{ allow: false, access: 'rwm' }] },

@@ -10,7 +10,7 @@ export function hostSide(): HostSide {
   const [uid, gid] = [effectiveUid(), effectiveGid()];
   const initial = uid === 0 && inInitialUserNamespace();
   // Who isn't root is it in a namespace of the container's own, where nobody else is.
-  return uid === 0 ? { initial, ttyGroup: isMapped(TTY_GROUP) } : { initial, ttyGroup: false, map: { uid, gid } };
+  return uid === 0 ? { initial, ttyGroup: isMapped(TTY_GROUP), furtherGroups: mayHaveGroups() } : { initial, ttyGroup: false, furtherGroups: false, map: { uid, gid } };
 }
 
 function isMapped(gid: number): boolean {
@@ -18,4 +18,8 @@ function isMapped(gid: number): boolean {
     const [first, , count] = line.trim().split(/\s+/).map(Number) as [number, number, number];
     return gid >= first && gid < first + count;
   });
+}
+
+function mayHaveGroups(): boolean {
+  return readFileSync('/proc/self/setgroups', 'latin1').trim() === 'allow';
 }

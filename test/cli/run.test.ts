@@ -5,6 +5,7 @@ import { after, before, describe, test } from 'node:test';
 import { needsBusyboxAndRunc, writeBusybox } from '../helpers/busybox-image.ts';
 import { Bench, MAIN, mountsBelow, type Result, until } from '../helpers/cli.ts';
 import { needsProgram } from '../helpers/needs.ts';
+import { needsOtherUser, runAsUser, userMain } from '../helpers/ordinary-user.ts';
 import { processesWith } from '../helpers/processes.ts';
 
 describe('ufs run', { skip: needsBusyboxAndRunc }, () => {
@@ -223,5 +224,24 @@ describe('ufs run', { skip: needsBusyboxAndRunc }, () => {
       bench.ufs('volume', 'rm', 'inside');
     }
     assertNothingLeft();
+  });
+
+  test('an ordinary user runs containers, in user namespaces one after another and outside of any', { skip: needsOtherUser || needsProgram('unshare') || needsProgram('fusermount3') }, () => {
+    const own = new Bench();
+    try {
+      own.sh(`cp ${bench.path('busybox.tar')} .`);
+      const main = userMain(own);
+      const script = `ufs run --rm -i -v vol:/data ${shell('id -u; wc -c; echo x >>/data/x; cat /data/x; touch /new; exit 6').map((word) => `'${word}'`).join(' ')} <busybox.tar`;
+      const loaded = runAsUser(own, main, 'ufs load busybox.tar >/dev/null', ['unshare', '-Urm', '--propagation', 'slave']);
+      assert.equal(loaded.code, 0, loaded.err);
+      for (const namespace of [['unshare', '-Urm', '--propagation', 'slave'], ['unshare', '-Urm', '--propagation', 'slave'], []]) {
+        const { code, out, err } = runAsUser(own, main, script, namespace);
+        assert.equal(code, 6, err);
+        assert.match(out, /^0\n\d{6,}\n(x\n)+$/);
+      }
+      assert.deepEqual(mountsBelow(own.directory), []);
+    } finally {
+      own.close();
+    }
   });
 });
