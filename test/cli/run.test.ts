@@ -168,6 +168,9 @@ describe('ufs run', { skip: needsBusyboxAndRunc }, () => {
     assert.equal(run(...shell('echo x >/dev/null; ls /dev | grep -c -E "^(null|zero|full|random|urandom|tty|pts|shm|mqueue|ptmx)$"; echo 1 2>&1 >/proc/sys/kernel/hostname || echo read-only; wc -c </proc/timer_list; grep CapEff /proc/self/status | cut -f 2')), '10\nsh: can\'t create /proc/sys/kernel/hostname: Read-only file system\nread-only\n0\n00000000a80425fb\n');
     assert.equal(run('busybox', 'grep -E "Cap(Eff|Prm)" /proc/self/status | cut -f 2'), '0000000000000000\n0000000000000000\n');
     assert.equal(run('--network', 'none', 'busybox', 'grep -c : /proc/net/dev'), '1\n');
+    const hosts = run(...shell('cat /etc/hosts; ! echo x 2>/dev/null >>/etc/hosts; touch /etc/own'));
+    assert.equal(hosts, readFileSync('/etc/hosts', 'utf8'));
+    assert.equal(run('--network', 'none', ...shell('ls /etc')), 'group\npasswd\n');
     assert.equal(run('busybox', 'readlink /proc/self/ns/net').trim(), bench.sh('readlink /proc/self/ns/net').trim());
     const { out } = bench.try('run', '--rm', '--read-only', '-v', 'writable:/data', ...shell('touch /new 2>/dev/null || echo no; touch /data/new /dev/shm/new && echo yes'));
     assert.equal(out, 'no\nyes\n');

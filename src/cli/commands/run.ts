@@ -8,6 +8,7 @@ import { nameFromText } from '../../../fs/name.ts';
 import { UfsError } from '../../errors.ts';
 import { bundleConfig } from '../../oci/config.ts';
 import { hostSide } from '../../oci/host-side.ts';
+import { networkFiles } from '../../oci/network-files.ts';
 import { argumentsOf, environmentOf, workingDirectoryOf } from '../../oci/process.ts';
 import { deleteContainer, findRuntime, runBundle } from '../../oci/runtime.ts';
 import { resolveUser } from '../../oci/user.ts';
@@ -55,7 +56,7 @@ export function runCommand(program: Command, context: Context): void {
     .option('--name <name>', 'a name for the new container')
     .option('--rm', 'remove the new container, and volumes without a name, when it has ended')
     .option('--read-only', 'let it write only to what is mounted')
-    .addOption(new Option('--network <which>', 'the machine\'s own, or one with nothing in it').choices(['host', 'none']).default('host'))
+    .addOption(new Option('--network <which>', 'the machine\'s own, with its resolv.conf and hosts, or one with nothing in it').choices(['host', 'none']).default('host'))
     .option('--runtime <program>', 'what runs containers, by name or path (default: runc, or crun)')
     .action(async (what: string, words: string[], flags: RunFlags) => {
       try {
@@ -105,15 +106,16 @@ async function run(context: Context, what: string, command: string[], flags: Run
 function configOf(hold: Hold, command: string[], flags: RunFlags): object {
   const words = { command, env: flags.env ?? [], terminal: flags.tty === true, ...(flags.entrypoint === undefined ? {} : { entrypoint: flags.entrypoint }), ...(flags.workdir === undefined ? {} : { workingDirectory: flags.workdir }) };
   const hostname = flags.network === 'host' ? hostName() : shortId(hold.container);
+  const host = hostSide();
   const root = openPath(nameFromText(hold.rootfs), O_PATH | O_DIRECTORY);
   try {
     return bundleConfig({
-      rootfs: hold.rootfs, hostname, readonly: flags.readOnly === true, network: flags.network, mounts: hold.mounts, ...(hold.propagation === undefined ? {} : { propagation: hold.propagation }),
+      rootfs: hold.rootfs, hostname, readonly: flags.readOnly === true, network: flags.network, mounts: [...(flags.network === 'host' ? networkFiles(root, hold.mounts, { make: host.map === undefined }) : []), ...hold.mounts], ...(hold.propagation === undefined ? {} : { propagation: hold.propagation }),
       process: {
         args: argumentsOf(hold.image, words), env: environmentOf(hold.image, words, { hostname, environment: process.env }), cwd: workingDirectoryOf(hold.image, words),
         user: resolveUser(root, flags.user ?? hold.image.user), terminal: words.terminal,
       },
-    }, hostSide());
+    }, host);
   } finally {
     close(root);
   }
