@@ -67,7 +67,11 @@ export class ProcessContext implements Context {
   }
 
   volumes(served?: RunDirectory): Promise<Volumes> {
-    this.#volumes ??= openVolumes(this, served, this.#tell);
+    this.#volumes ??= openVolumes(this, served, this.#tell).catch((error: unknown) => {
+      // The next command may find what this one didn't.
+      this.#volumes = undefined;
+      throw error;
+    });
     return this.#volumes;
   }
 

@@ -32,7 +32,7 @@ const LABEL = 'label.';
 
 /** Each option: how it is read, and what it says. */
 const OPTIONS: Readonly<Record<string, { read: (text: string) => VolumeOptions; words: string }>> = {
-  from: { read: (text) => ({ from: seedText(parseSeed(text)) }), words: 'image:NAME, layer:ID, container:NAME, volume:NAME or tar:/PATH, whose content it begins with, without a copy; a bare name is an image or a volume, a bare path a tar' },
+  from: { read: (text) => ({ from: seedText(parseSeed(text)) }), words: 'what it begins with: image:NAME, layer:ID, container:NAME, volume:NAME or tar:/PATH; a bare name is an image or a volume, a bare path a tar. Names are those of "ufs images", "ufs containers" (there Docker\'s have docker: in front; its images are its own) and "ufs volume ls". The content is shared, not copied, but for what was written to a container, or to a volume that is in use or has a limit' },
   size: { read: (text) => ({ size: parseSize(text) }), words: 'bytes it may take besides that, as 500m or 20g (powers of 1024)' },
   inodes: { read: (text) => ({ inodes: wholeNumber(text, 1) }), words: 'how many files and directories it may have besides those' },
   ro: { read: (text) => (isSet(text) ? { readOnly: true } : {}), words: 'nothing in it can be changed' },

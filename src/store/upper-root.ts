@@ -80,7 +80,8 @@ export function dressRoot(path: string, { mode, uid = -1, gid = -1 }: RootAttrib
   try {
     chownSync(path, uid, gid);
   } catch (cause) {
-    throw new UfsError('UFS_STORE_WRITE', `Cannot give the root of a container to ${uid}:${gid}: ${(cause as Error).message}`, { cause });
+    const whom = [uid < 0 ? [] : [`user ${uid}`], gid < 0 ? [] : [`group ${gid}`]].flat().join(' and ');
+    throw new UfsError('UFS_STORE_WRITE', `Cannot give the root of a container to ${whom}: ${hasCode(cause, 'EPERM') ? 'only root may' : (cause as Error).message}`, { cause });
   }
   // After the owner, as above.
   chmodSync(path, mode ?? before & 0o7777);
