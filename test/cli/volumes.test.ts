@@ -91,7 +91,7 @@ describe('volumes', { skip: needsRootAndFuse }, () => {
     for (const missing of ['container:none', 'none']) assert.match(fails(1, 'volume', 'create', 'vol', '-o', `from=${missing}`), /Cannot find.*"none"/, missing);
     assert.match(fails(1, 'volume', 'create', 'vol', '-o', `from=${bench.path('tree/etc/one')}`), /Cannot make a volume of the tar/);
     assert.deepEqual(names(), []);
-    for (const { name, options } of [{ name: 'create', options: /from: image:NAME.*\n.*size: / }, { name: 'rm', options: /--force/ }]) assert.match(bench.ufs('volume', name, '--help'), options);
+    for (const { name, options } of [{ name: 'create', options: /from: what it begins with: image:NAME.*\n.*size: / }, { name: 'rm', options: /--force/ }]) assert.match(bench.ufs('volume', name, '--help'), options);
   });
 
   test('from an image, a layer, a container, a volume and a tar have their content, and store only what is changed', async () => {
@@ -101,9 +101,9 @@ describe('volumes', { skip: needsRootAndFuse }, () => {
     bench.ufs('volume', 'create', 'container', '-o', 'from=container:work');
     bench.ufs('umount', 'work');
     const before = stored();
-    for (const [name, from] of [['image', 'base'], ['image2', 'image:base'], ['layer', `layer:${layer.slice(0, 20)}`], ['tar', bench.path('tree.tar')]] as const) bench.ufs('volume', 'create', name, '-o', `from=${from}`);
+    for (const [name, from] of [['image', 'base'], ['layer', `layer:${layer.slice(0, 20)}`], ['tar', bench.path('tree.tar')]] as const) bench.ufs('volume', 'create', name, '-o', `from=${from}`);
     assert.equal(stored(), before, 'what there is already is shared');
-    assert.deepEqual(['image', 'image2', 'layer', 'tar'].map((name) => told(name).layer), [layer, layer, layer, layer]);
+    assert.deepEqual(['image', 'layer', 'tar'].map((name) => told(name).layer), [layer, layer, layer]);
     assert.deepEqual([told('image').options.from, told('tar').options.from], ['image:base', `tar:${bench.path('tree.tar')}`]);
     bench.ufs('volume', 'create', 'image', '-o', 'from=image:base');
     assert.match(fails(1, 'volume', 'create', 'image', '-o', 'from=layer:base'), /from is "image:base"/);
@@ -141,6 +141,7 @@ describe('volumes', { skip: needsRootAndFuse }, () => {
     bench.ufs('volume', 'create', 'first', '-o', 'from=image:base');
     await mounted(['first'], (first) => bench.sh(`cd ${first}; mv sub moved; echo x >moved/x; ln moved/x hard; ln -s x soft; rm big; chown 3:4 etc; setfacl -m u:9:rwx,d:u:9:rx .; setfattr -n user.note -v value .; chmod g+s .; mkfifo fifo`));
     for (const name of ['second', 'third']) bench.ufs('volume', 'snapshot', 'first', name);
+    assert.match(bench.ufs('check'), /is sound/);
     assert.equal(bench.ufs('layers', '--json'), layers);
     await mounted(['first', 'second'], (first, second) => {
       const tree = listTree(first);
@@ -157,10 +158,7 @@ describe('volumes', { skip: needsRootAndFuse }, () => {
       fs.rmSync(`${first}/late`);
       assert.deepEqual(treeDifferences(withoutRoot(first), withoutRoot(fifth)), []);
     });
-    for (const name of ['second', 'first', 'fourth', 'fifth', 'third']) {
-      bench.ufs('volume', 'rm', name);
-      assert.match(bench.ufs('check'), /is sound/);
-    }
+    bench.ufs('volume', 'rm', 'second', 'first', 'fourth', 'fifth', 'third');
     assert.deepEqual([bench.ufs('layers', '--json'), (JSON.parse(bench.ufs('containers', '--json')) as { id: string }[]).filter(({ id }) => id.startsWith('volume'))], [layers, []]);
   });
 
