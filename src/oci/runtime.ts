@@ -66,7 +66,7 @@ function failureOf(log: string): number | undefined {
   const message = readLog(log).filter(({ level }) => level === 'error' || level === 'fatal').map(({ msg }) => msg).join('\n');
   if (message === '') return undefined;
   if (/executable file .*not found|exec.*no such file or directory/i.test(message)) return 127;
-  return /exec.*(permission denied|is a directory|format error)/i.test(message) ? 126 : 125;
+  return /exec.*(permission denied|not permitted|is a directory|format error)/i.test(message) ? 126 : 125;
 }
 
 function readLog(log: string): { level: string; msg: string }[] {
