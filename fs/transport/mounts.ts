@@ -10,6 +10,8 @@ export interface MountInfo {
   device: string;
   target: Name;
   options: string;
+  /** Optional fields: "shared:1 master:2" of one that passes mounts on and is passed them; empty where it is private. */
+  propagation: string;
   type: string;
   source: Name;
   superOptions: string;
@@ -27,8 +29,8 @@ export function parseMountInfo(text: string): MountInfo[] {
     const separator = fields.indexOf('-', 6);
     const field = (index: number): string => unescapeMount(fields[index] ?? '');
     return {
-      id: Number(field(0)), device: field(2), target: field(4), options: field(5), type: field(separator + 1), source: field(separator + 2),
-      superOptions: field(separator + 3),
+      id: Number(field(0)), device: field(2), target: field(4), options: field(5), propagation: fields.slice(6, separator).join(' '), type: field(separator + 1),
+      source: field(separator + 2), superOptions: field(separator + 3),
     };
   });
 }

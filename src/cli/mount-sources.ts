@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { existsSync, realpathSync } from 'node:fs';
 import { effectiveGid, effectiveUid } from '../../fs/host/process.ts';
-import type { Name } from '../../fs/name.ts';
+import { type Name, nameFromText, nameToText } from '../../fs/name.ts';
+import { findMountOf } from '../../fs/transport/mounts.ts';
+import { UfsError } from '../errors.ts';
 import type { Attachment } from '../mount/attach.ts';
 import { fillFrom } from '../mount/fill.ts';
 import { tmpfsWords } from '../mount/tmpfs-words.ts';
@@ -63,6 +66,7 @@ export class MountSources {
       point.id = holder;
       this.volumes.push({ name: point.name, holder, anonymous });
     }
+    if (point.type === 'bind') refuseWithoutPropagation(point);
     const held = await point.setup({ owner: { uid: effectiveUid(), gid: effectiveGid() } });
     this.#held.push(held);
     this.sources.push({ point, path: held.path });
@@ -104,4 +108,13 @@ export async function giveBackVolumes(context: Context, held: readonly HeldVolum
   const volumes = await context.volumes();
   for (const { name, holder } of held) await volumes.unmount(name, holder);
   for (const { name, anonymous: nameless } of held) if (anonymous && nameless) await volumes.remove(name);
+}
+
+/** Refuses to pass mounts on where the source's mount doesn't do so, in Docker's words (moby, daemon/oci_linux.go). One that isn't there yet will be where its parent is. UFS_MOUNT. */
+function refuseWithoutPropagation({ source, propagation }: MountPoint): void {
+  const kind = /(shared|slave)$/.exec(propagation)?.[1];
+  if (kind === undefined || !existsSync(source)) return;
+  const mount = findMountOf(nameFromText(realpathSync(source)));
+  if (mount === undefined || /shared:/.test(mount.propagation) || (kind === 'slave' && /master:/.test(mount.propagation))) return;
+  throw new UfsError('UFS_MOUNT', `path ${source} is mounted on ${nameToText(mount.target)} but it is not a shared${kind === 'slave' ? ' or slave' : ''} mount`);
 }

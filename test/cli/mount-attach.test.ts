@@ -171,11 +171,16 @@ describe('ufs mount -v, --mount and --tmpfs', { skip: needsRootAndFuse }, () => 
 
   test('mounts made later below a source show where that was asked for', () => {
     bench.sh('mkdir -p shared; mount -t tmpfs shared shared; mount --make-shared shared; mkdir shared/in');
-    mount('-v', './shared:/slave:rslave', '-v', './shared:/private');
+    mount('-v', './shared:/slave:rslave', '-v', './shared:/private', '-v', './shared:/both:rshared');
     bench.sh('mount -t tmpfs later shared/in; echo later >shared/in/x');
-    assert.equal(inMount('cat slave/in/x; ls private/in'), 'later\n');
+    assert.equal(inMount('cat slave/in/x both/in/x; ls private/in; umount both/in'), 'later\nlater\n');
+    assert.deepEqual(readdirSync(bench.path('shared/in')), []);
     unmount();
-    bench.sh('umount shared/in shared');
+    bench.sh('mount --make-private shared');
+    for (const [mode, why] of [['rslave', /is not a shared or slave mount/], ['shared', /is not a shared mount/]] as const) {
+      assert.match(bench.try('mount', 'image', 'mnt', '--detach', '-v', `./shared:/x:${mode}`).err, why);
+    }
+    bench.sh('umount shared');
   });
 
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -13,7 +13,7 @@ test('mountinfo lines are read past any number of optional fields', () => {
     '',
   ].join('\n');
   assert.deepEqual(parseMountInfo(text), [
-    { id: 42, device: '0:39', target: '/mnt/a b', options: 'rw,relatime', type: 'fuse.ufs', source: 'ufs', superOptions: 'rw,user_id=0' },
-    { id: 43, device: '0:40', target: '/mnt/c', options: 'ro,nosuid', type: 'ext4', source: '/dev/vda1', superOptions: 'rw' },
+    { id: 42, device: '0:39', target: '/mnt/a b', options: 'rw,relatime', propagation: '', type: 'fuse.ufs', source: 'ufs', superOptions: 'rw,user_id=0' },
+    { id: 43, device: '0:40', target: '/mnt/c', options: 'ro,nosuid', propagation: 'shared:1 master:2', type: 'ext4', source: '/dev/vda1', superOptions: 'rw' },
   ]);
 });
