@@ -30,7 +30,8 @@ export class Podman {
     this.directory = bench.path(name);
     for (const part of ['', '/tmp', '/runtime']) mkdirSync(`${this.directory}${part}`, { recursive: true, mode: 0o700 });
     // Lower limits than podman's own, which a container of our own, or a service, may not raise its limits to.
-    writeFileSync(`${this.directory}/containers.conf`, `[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\nnetns = "none"\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\n`);
+    // Locks in shared memory are one set for all podmans of a user.
+    writeFileSync(`${this.directory}/containers.conf`, `[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]\nnetns = "none"\n[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\nruntime = "runc"\nlock_type = "file"\n`);
     if (rootless) {
       bench.sh(`chmod 711 ${bench.directory}`);
       this.#user = new SubordinateUser(this.directory);
