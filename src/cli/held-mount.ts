@@ -8,6 +8,7 @@ import type { Io } from '../control/io.ts';
 import type { Subject } from '../graph/trees.ts';
 import type { OciMount } from '../oci/defaults.ts';
 import { ociMountOf, rootPropagation } from '../oci/mounts.ts';
+import { bindPath } from '../mount/bind-path.ts';
 import { deleteContainer, type RuntimeContainer, takesMountOption } from '../oci/runtime.ts';
 import type { Mounted } from '../mount/mounter.ts';
 import type { Store } from '../store/store.ts';
@@ -53,7 +54,9 @@ export async function holdMount(context: Context, request: HoldRequest): Promise
   const rootfs = join(directory, 'rootfs');
   const running = { runtime: request.runtime, id: `ufs-${id}`, state: join(directory, 'state') };
   const sources = await MountSources.setUp(context, points, `ufs run ${request.what}`);
-  const record: MountRecord = { target: nameFromText(rootfs), volumes: [...sources.volumes], removeAnonymous: request.rm, directory };
+  // What is known by a descriptor of this process, the runtime finds only by a path.
+  const parts = sources.sources.filter(({ path }) => path.startsWith('/proc/'));
+  const record: MountRecord = { target: nameFromText(rootfs), volumes: [...sources.volumes], removeAnonymous: request.rm, directory, parts: parts.map((_, index) => join(directory, `part-${index}`)) };
   const records = new MountRecords(store.root);
   const recorded = records.add(record);
   const finish = async ({ failed }: { failed: boolean }): Promise<void> => {
@@ -64,7 +67,11 @@ export async function holdMount(context: Context, request: HoldRequest): Promise
   makeDirectories(directory, rootfs, running.state);
   const { subject, container, mounted, finished } = await mountFromStore(context, {
     what: request.what, directory: rootfs, target: record.target, name: request.name, rm: request.rm, passthrough: 'auto', transport: 'dev-fuse',
-    prepare: ({ spec }) => sources.fill(spec.target), finish,
+    prepare: async ({ spec }) => {
+      await sources.fill(spec.target);
+      for (const [index, part] of parts.entries()) bindPath(part.path, (part.path = record.parts?.[index] as string));
+    },
+    finish,
   });
   const containerId = container?.id as string;
   try {

@@ -5,6 +5,7 @@ import { type Name, nameToText } from '../../fs/name.ts';
 import { isStaleMount } from '../../fs/transport/mounts.ts';
 import { unmount } from '../../fs/transport/mount.ts';
 import { othersBelow, unmountWith } from '../mount/attach.ts';
+import { unbindPath } from '../mount/bind-path.ts';
 import { deleteContainer } from '../oci/runtime.ts';
 import type { Context } from './context.ts';
 import { type MountRecord, MountRecords } from './mount-record.ts';
@@ -40,6 +41,7 @@ export async function unmountLeftover(context: Context, target: Name, { lazy }: 
 /** What comes after a mount has ended. */
 export async function finishMount(context: Context, record: MountRecord): Promise<void> {
   if (record.running !== undefined) await deleteContainer(record.running);
+  for (const part of record.parts ?? []) unbindPath(part);
   await giveBackVolumes(context, record.volumes, { anonymous: record.removeAnonymous });
   if (record.remove !== undefined) await removeIfThere(context, record.remove);
   if (record.directory !== undefined) removeDirectory(record.directory, nameToText(record.target));

@@ -18,6 +18,8 @@ export interface MountRecord {
   remove?: string;
   /** What runs in it. */
   running?: RuntimeContainer;
+  /** Paths that parts of volumes are mounted at. */
+  parts?: string[];
   /** A directory of its own, which is removed; the target is in it. */
   directory?: string;
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { hasCode } from '../../fs/errno.ts';
 import { close, openPath } from '../../fs/host/at.ts';
 import { O_DIRECTORY, O_PATH, O_RDONLY } from '../../fs/host/constants.ts';
@@ -12,7 +12,7 @@ import { UfsError } from '../errors.ts';
  * itself. Nothing is done where there is no such directory, or the other one isn't empty. UFS_MOUNT.
  */
 export async function fillFrom(target: Name, destination: string, directory: string): Promise<void> {
-  if (readdirSync(directory).length > 0) return;
+  if (!statSync(directory).isDirectory() || readdirSync(directory).length > 0) return;
   const root = openPath(target, O_PATH | O_DIRECTORY);
   let from: number;
   try {

@@ -97,10 +97,13 @@ describe('ufs mount -v, --mount and --tmpfs', { skip: needsRootAndFuse }, () => 
     mount('-v', 'filled:/data', '-v', 'bare:/etc/conf:nocopy');
     assert.deepEqual(treeDifferences(listTree(bench.path('root/data')), listTree(bench.path('mnt/data'))), []);
     assert.deepEqual(readdirSync(bench.path('mnt/etc/conf')), []);
-    inMount('rm data/linked');
+    inMount('rm data/linked; mkdir data/sub; echo part >data/sub/f');
+    unmount();
+    mount('--mount', 'type=volume,src=filled,dst=/part,volume-subpath=sub', '--mount', 'type=volume,src=filled,dst=/one,volume-subpath=sub/f');
+    assert.equal(inMount('cat part/f one; rm -r part/f'), 'part\npart\n');
     unmount();
     mount('-v', 'filled:/data:ro');
-    assert.deepEqual(readdirSync(bench.path('mnt/data')), ['file']);
+    assert.deepEqual(readdirSync(bench.path('mnt/data')), ['file', 'sub']);
     assert.throws(() => mkdirSync(bench.path('mnt/data/x')), { code: 'EROFS' });
     unmount();
     bench.ufs('volume', 'rm', 'filled', 'bare');

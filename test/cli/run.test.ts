@@ -190,6 +190,10 @@ describe('ufs run', { skip: needsBusyboxAndRunc }, () => {
     assert.equal(run('-v', 'filled:/etc', ...shell('head -n 1 /etc/passwd; echo own >/etc/group')), 'root:x:0:0::/root:/bin/sh\n');
     assert.equal(run('-v', 'filled:/etc', ...shell('cat /etc/group')), 'own\n');
     assert.equal(run('-v', 'bare:/etc:nocopy', ...shell('ls /etc')), '');
+    const part = (options: string): string => `type=volume,src=filled,dst=/part,${options}`;
+    run('-v', 'filled:/etc', ...shell('mkdir /etc/sub; echo part >/etc/sub/f; ln -s /etc/sub /etc/out; ln -s sub /etc/in'));
+    for (const subpath of ['sub', 'in']) assert.equal(run('--mount', part(`volume-subpath=${subpath}`), '--mount', 'type=volume,src=filled,dst=/one,volume-subpath=sub/f,readonly', ...shell('cat /part/f /one')), 'part\npart\n');
+    assert.equal(bench.try('run', '--rm', '--mount', part('volume-subpath=out'), 'busybox').code, 125);
     // Nobody can name it any more.
     assert.equal(run('-v', '/anonymous', ...shell('touch /anonymous/x; ls /anonymous')), 'x\n');
     assert.deepEqual((JSON.parse(bench.ufs('volume', 'ls', '--json')) as { name: string }[]).map(({ name }) => name).sort(), ['bare', 'filled', 'shared']);
