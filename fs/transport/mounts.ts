@@ -35,9 +35,14 @@ export function parseMountInfo(text: string): MountInfo[] {
   });
 }
 
+/** All mounts of this process's mount namespace that are below its root, in the kernel's order. */
+export function currentMounts(): MountInfo[] {
+  return parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo')));
+}
+
 /** Mounts at exactly this absolute path, lowest first. Asks the kernel's list, never the mount itself, which might hang. */
 export function findMounts(target: Name): MountInfo[] {
-  return parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo'))).filter((mount) => mount.target === target);
+  return currentMounts().filter((mount) => mount.target === target);
 }
 
 /** True where the mount at a path has lost its server: every access says ENOTCONN. */
@@ -53,7 +58,7 @@ export function isStaleMount(path: Name): boolean {
 /** The mount a path lies on: the topmost of those with the longest mount point above it. */
 export function findMountOf(path: Name): MountInfo | undefined {
   let best: MountInfo | undefined;
-  for (const mount of parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo')))) {
+  for (const mount of currentMounts()) {
     const above = mount.target === '/' || path === mount.target || path.startsWith(`${mount.target}/`);
     if (above && mount.target.length >= (best?.target.length ?? 0)) best = mount;
   }

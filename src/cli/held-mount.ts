@@ -12,6 +12,7 @@ import { bindPath } from '../mount/bind-path.ts';
 import { deleteContainer, type RuntimeContainer, takesMountOption } from '../oci/runtime.ts';
 import type { Mounted } from '../mount/mounter.ts';
 import type { Store } from '../store/store.ts';
+import { aborted } from './aborted.ts';
 import type { Context } from './context.ts';
 import { clearLeftovers, finishMount } from './leftovers.ts';
 import { type MountFlags, mountPointsOf } from './mount-flags.ts';
@@ -84,17 +85,13 @@ export async function holdMount(context: Context, request: HoldRequest): Promise
       ...(propagation === undefined ? {} : { propagation }), rootfs, running, bundle: directory,
     };
     await io.out(`${JSON.stringify(hold)}\n`);
-    const done = await Promise.race([inputEnds(io), aborted(context.closing), mounted.ended.then(() => false)]);
+    const done = await Promise.race([inputEnds(io), aborted(context.closing).then(() => false), mounted.ended.then(() => false)]);
     // Else the runtime has seen its end. The mount ends only when nothing runs in it any more.
     if (!done) await deleteContainer(running);
   } finally {
     await unmountIfMounted(context, mounted);
     await finished;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<false> {
-  return new Promise((done) => (signal.aborted ? done(false) : signal.addEventListener('abort', () => done(false), { once: true })));
 }
 
 /** Below the store, which nobody else gets into; a container's own processes are in there as root, or as whom the store belongs to. */

@@ -6,6 +6,7 @@ import { inMountOrder } from '../volume/mount-points.ts';
 import { parseMountRaw } from '../volume/mount-raw.ts';
 import { parseMountSpec } from '../volume/mount-spec.ts';
 import { parseTmpfs } from '../volume/tmpfs.ts';
+import { repeated } from './repeated.ts';
 
 /** Mount expressions, as they were given. */
 export interface MountFlags {
@@ -16,11 +17,10 @@ export interface MountFlags {
 
 /** Gives a command the options -v, --mount and --tmpfs. */
 export function addMountFlags(command: Command): Command {
-  const all = (value: string, previous: string[] = []): string[] => [...previous, value];
   return command
-    .addOption(new Option('-v, --volume <source:target[:mode]>', 'mount a volume of the store (by its name; a missing one is made, and filled with what the image has there) or a directory or file of the host (by its path); mode: ro, nocopy, rshared, rslave …; a target alone: a volume without a name').argParser(all))
-    .addOption(new Option('--mount <type=…,…>', 'the same in keys and values, as docker run takes them: type=bind|volume|tmpfs, source=, target=, readonly, bind-propagation=, volume-nocopy, volume-subpath=, volume-opt=KEY=VALUE, tmpfs-size=, tmpfs-mode= …').argParser(all))
-    .addOption(new Option('--tmpfs <target[:options]>', 'mount a tmpfs: size=, mode=, exec …').argParser(all));
+    .addOption(new Option('-v, --volume <source:target[:mode]>', 'mount a volume of the store (by its name; a missing one is made, and filled with what the image has there) or a directory or file of the host (by its path); mode: ro, nocopy, rshared, rslave …; a target alone: a volume without a name').argParser(repeated))
+    .addOption(new Option('--mount <type=…,…>', 'the same in keys and values, as docker run takes them: type=bind|volume|tmpfs, source=, target=, readonly, bind-propagation=, volume-nocopy, volume-subpath=, volume-opt=KEY=VALUE, tmpfs-size=, tmpfs-mode= …').argParser(repeated))
+    .addOption(new Option('--tmpfs <target[:options]>', 'mount a tmpfs: size=, mode=, exec …').argParser(repeated));
 }
 
 /** The mount points of such options, in the order they are to be mounted in. `directory`: which relative sources are taken from. UFS_USAGE, in Docker's words. */

@@ -5,10 +5,10 @@ import { MNT_DETACH, MS_PRIVATE, MS_SHARED, MS_SLAVE, O_DIRECTORY, O_PATH, UMOUN
 import { openInRoot } from '../../fs/host/in-root.ts';
 import { attachTree, changeMount, cloneTree, cloneTreeAt } from '../../fs/host/mount-tree.ts';
 import { mount as mountCall, umount2 } from '../../fs/host/process.ts';
-import { type Name, nameFromBytes, nameFromText, nameToText } from '../../fs/name.ts';
+import { type Name, nameFromText, nameToText } from '../../fs/name.ts';
 import { isDirectory } from '../../fs/stat.ts';
 import { unmount } from '../../fs/transport/mount.ts';
-import { type MountInfo, parseMountInfo } from '../../fs/transport/mounts.ts';
+import { currentMounts } from '../../fs/transport/mounts.ts';
 import { UfsError } from '../errors.ts';
 import { openPlace } from './place.ts';
 
@@ -60,7 +60,7 @@ function mountAt(root: number, place: Name): Attached['mounts'][number] {
   const on = openInRoot(root, place, O_PATH);
   try {
     const id = mountIdOf(on);
-    const all = mountsNow();
+    const all = currentMounts();
     const at = all.find((mount) => mount.id === id)?.target;
     return { id, below: all.filter(({ target }) => at !== undefined && target.startsWith(`${at}/`)).map((mount) => mount.id) };
   } finally {
@@ -106,10 +106,6 @@ function mountIdOf(fd: number): number {
   return Number(/^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1]);
 }
 
-function mountsNow(): MountInfo[] {
-  return parseMountInfo(nameFromBytes(readFileSync('/proc/self/mountinfo')));
-}
-
 /**
  * Unmounts a mount with what is attached to it. EBUSY where it is in use, unless `lazy`: then it is as it was, but for the kernel's numbers, which `changed` is told.
  */
@@ -128,7 +124,7 @@ export function unmountWith(target: Name, attached: Attached | undefined, { lazy
 /** Whether somebody else has mounted something below a mount. */
 export function othersBelow(target: Name, attached: Attached | undefined): boolean {
   const known = knownTo(attached ?? { mounts: [] });
-  return mountsNow().some((mount) => mount.target.startsWith(`${target}/`) && !known.has(mount.id));
+  return currentMounts().some((mount) => mount.target.startsWith(`${target}/`) && !known.has(mount.id));
 }
 
 function knownTo({ mounts }: Pick<Attached, 'mounts'>): Set<number> {
@@ -148,7 +144,7 @@ interface Detached {
  * has to be called.
  */
 function detachAll(target: Name, attached: Attached, changed: (attached: Attached) => void): Detached {
-  const all = mountsNow();
+  const all = currentMounts();
   const there = attached.mounts.flatMap(({ id }) => all.filter((mount) => mount.id === id));
   const known = knownTo(attached);
   const foreign = all.find((mount) => !known.has(mount.id) && there.some((own) => mount.target === own.target || mount.target.startsWith(`${own.target}/`)));

@@ -42,7 +42,8 @@ export class OverlayServer {
   /** Takes requests; answers when it has been without mounts for long enough, or nobody else is left in its user namespace. */
   async run(): Promise<void> {
     const { place } = this.#options;
-    process.once('exit', () => this.#leave());
+    const leave = (): void => this.#leave();
+    process.once('exit', leave);
     const bell = this.#makeBell();
     bell.on('data', () => this.#look());
     writeFileSync(join(place, 'pid'), `${process.pid}\n`, { mode: 0o600 });
@@ -51,7 +52,9 @@ export class OverlayServer {
     this.#rest();
     await ended;
     bell.destroy();
-    this.#leave();
+    // Not again at the exit: what is there then may be the next one's.
+    process.off('exit', leave);
+    leave();
   }
 
   #makeBell(): Socket {

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { hasCode } from '../../fs/errno.ts';
 import { flock, LOCK_EX, LOCK_NB } from '../../fs/host/file.ts';
 import { UfsError } from '../errors.ts';
+import { serializer } from '../serializer.ts';
 import { contentFiles } from './content-files.ts';
 import { countContent, NO_CONTENT } from './content-size.ts';
 import { FILE_MODE, makeDirectory, replaceFile, syncDirectory, writeNewFile } from './durable.ts';
@@ -17,7 +18,7 @@ import { manifestPath, objectsPath, StorePaths } from './paths.ts';
 import { Pool } from './pool.ts';
 import type { Manifest } from './records.ts';
 import { forgetting, numbersIn, rootObject } from './removal.ts';
-import { serializer, type StoreState } from './state.ts';
+import type { StoreState } from './state.ts';
 import { settlePool } from './store-pool.ts';
 
 export interface StoreOptions {

@@ -1,3 +1,4 @@
+import type { Serially } from '../serializer.ts';
 import { decodeEntry } from './directory-object.ts';
 import type { Tree } from '../tree/entry.ts';
 import type { ContentSize } from './content-size.ts';
@@ -31,17 +32,7 @@ export interface StoreState {
   /** Called before each step that makes something durable. */
   readonly step: (name: string) => void;
   /** Runs changes of the store one after another. */
-  serially<T>(action: () => Promise<T>): Promise<T>;
-}
-
-/** A function that starts each action when the one before has ended, whatever came of it. */
-export function serializer(): StoreState['serially'] {
-  let last: Promise<unknown> = Promise.resolve();
-  return (action) => {
-    const next = last.then(action, action);
-    last = next.catch(() => undefined);
-    return next;
-  };
+  readonly serially: Serially;
 }
 
 export function treeOf(record: LayerRecord, reader: ObjectReader): Tree {

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
+import { serializer } from '../serializer.ts';
 import { relabels } from './mode.ts';
 import type { Mount, MountType } from './mount.ts';
 import { refused } from './refused.ts';
 import { makeSourceDirectory, type Owner } from './source-directory.ts';
 import { type HeldPath, holdSubpath } from './subpath.ts';
-import { Turns } from './turns.ts';
 import type { Volume } from './volume.ts';
 
 export interface SetupOptions {
@@ -43,7 +43,7 @@ export class MountPoint {
   /** How many `setup`s weren't cleaned up yet: a running container and each `docker cp` have one. */
   #active = 0;
   readonly #unreleased = new Set<() => Promise<void>>();
-  readonly #turns = new Turns();
+  readonly #serially = serializer();
 
   constructor(fields: Pick<MountPoint, 'destination' | 'type' | 'rw' | 'spec'> & Partial<Pick<MountPoint, 'source' | 'name' | 'driver' | 'mode' | 'propagation' | 'copyData'>>) {
     this.destination = fields.destination;
@@ -64,7 +64,7 @@ export class MountPoint {
    * set: where SELinux runs they are refused, elsewhere they mean nothing.
    */
   async setup(options: SetupOptions = {}): Promise<HeldPath> {
-    return await this.#turns.run(async () => await this.#setup(options));
+    return await this.#serially(async () => await this.#setup(options));
   }
 
   async #setup({ owner = { uid: 0, gid: 0 }, check }: SetupOptions): Promise<HeldPath> {
@@ -109,7 +109,7 @@ export class MountPoint {
 
   /** Gives back what one `setup` mounted; `id` is kept until the last is. Where nothing is mounted, it does nothing; where the volume can't be unmounted, it stays counted. */
   async cleanup(): Promise<void> {
-    await this.#turns.run(async () => {
+    await this.#serially(async () => {
       if (this.volume === undefined || this.#active === 0) return;
       if (this.#active === 1) for (const release of this.#unreleased) await release();
       await this.volume.unmount(this.id).catch((error: unknown) => {

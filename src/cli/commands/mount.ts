@@ -18,6 +18,7 @@ import { sayReady, startInBackground } from '../background.ts';
 import { addMountFlags, type MountFlags, mountPointsOf } from '../mount-flags.ts';
 import { mountOf } from '../mounted.ts';
 import { unmountLeftover } from '../leftovers.ts';
+import { repeated } from '../repeated.ts';
 import { forEachSubject } from '../report.ts';
 import { mountFromStore } from '../store-mount.ts';
 
@@ -41,7 +42,7 @@ export function mountCommands(program: Command, context: Context): void {
     .description('Mount an image (in a new container), a container, or directories, and serve the mount until it is unmounted or Ctrl-C comes.')
     .usage('[options] <image|container> <directory>\n       ufs mount [options] -o lowerdir=A:B:C[,upperdir=U,workdir=W] <directory>')
     .argument('<words...>', 'what to mount, and where')
-    .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile, metacopy=on (chown, chmod, rename … copy no data up: for upper directories only ufs and overlayfs will mount), redirect_dir=off (no renaming of lower directories: EXDEV), userxattr (marks in user.*), xattr_permissions=2 (owners and modes in xattrs)').argParser((value: string, previous: string[] = []) => [...previous, value]))
+    .addOption(new Option('-o, --option <options>', 'mount plain directories as overlayfs would: lowerdir= (topmost first), upperdir=, workdir=, ro, nosuid, nodev, noexec, noatime, volatile, metacopy=on (chown, chmod, rename … copy no data up: for upper directories only ufs and overlayfs will mount), redirect_dir=off (no renaming of lower directories: EXDEV), userxattr (marks in user.*), xattr_permissions=2 (owners and modes in xattrs)').argParser(repeated))
     .option('--name <name>', 'a name for the new container')
     .option('--read-only', 'let nothing be changed; an image is mounted without a container')
     .option('--rm', 'remove the new container when it is unmounted')

@@ -19,6 +19,7 @@ import { holdMount } from '../held-mount.ts';
 import { askForMount } from '../hold-client.ts';
 import { addMountFlags, type MountFlags } from '../mount-flags.ts';
 import { shortId } from '../output.ts';
+import { repeated } from '../repeated.ts';
 import { report } from '../report.ts';
 
 /** How `docker run` ends where nothing was run. */
@@ -40,14 +41,13 @@ interface RunFlags extends MountFlags {
 
 /** run; and "hold", by which it has its mount. */
 export function runCommand(program: Command, context: Context): void {
-  const all = (value: string, previous: string[] = []): string[] => [...previous, value];
   const command = program.command('run')
     .description('Run a command in an image (in a new container, which stays), or in a container, through runc or crun. It ends as the command does: with its exit code, or 125 where it could not be run, 126 where it is no program, 127 where there is none.')
     .argument('<image|container>', 'name or id')
     .argument('[command...]', 'what to run, instead of what the image says; options here are the command\'s')
     .passThroughOptions();
   addMountFlags(command)
-    .addOption(new Option('-e, --env <name[=value]>', 'set a variable, or take it from here').argParser(all))
+    .addOption(new Option('-e, --env <name[=value]>', 'set a variable, or take it from here').argParser(repeated))
     .option('-u, --user <user[:group]>', 'who runs it: names of the image\'s own accounts, or ids')
     .option('-w, --workdir <directory>', 'where it starts')
     .option('--entrypoint <program>', 'what to run instead of the image\'s program; the command is its arguments')

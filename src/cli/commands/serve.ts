@@ -12,6 +12,8 @@ import { volumeMethods } from '../../plugin/volume-methods.ts';
 import type { Logger } from '../../log.ts';
 import type { Context } from '../context.ts';
 import { sayReady } from '../background.ts';
+import { aborted } from '../aborted.ts';
+import { repeated } from '../repeated.ts';
 import { DEFAULT_CONFIG, serveConfig } from '../serve-config.ts';
 import { openMountClient } from '../volumes.ts';
 
@@ -40,7 +42,7 @@ export function serveCommand(program: Command, context: Context): void {
     .addOption(new Option('--volume-scope <scope>', 'what Docker is told of volumes: "local", this machine has them; or "global", all machines have the same ones. That is so where the store is on storage which all of them reach. It promises that a volume is the same on whichever machine serves the store; one process does at a time, so a machine takes it over when another has stopped or died, and volumes aren\'t mounted on two at once').choices(['local', 'global']).default('local'))
     .option('--run-directory <directory>', 'where layers and volumes are mounted for Docker: not below its data root', '/run/ufs')
     .option('--plugin-directory <directory>', 'where Docker looks for the sockets of plugins', '/run/docker/plugins')
-    .addOption(new Option('--storage-opt <key=value>', 'size= (of each container) or min_free_space= (a size or 10%), for what dockerd --storage-opt doesn\'t say; may be given several times').argParser((value: string, previous: string[] = []) => [...previous, value]))
+    .addOption(new Option('--storage-opt <key=value>', 'size= (of each container) or min_free_space= (a size or 10%), for what dockerd --storage-opt doesn\'t say; may be given several times').argParser(repeated))
     .option('--config <file>', `what flags don't say: JSON with "docker", "volumes", "volume-scope", "run-directory", "plugin-directory" and "storage-opts", a list; ${DEFAULT_CONFIG} where that is there`)
     .action(async (given: ServeFlags, command: Command) => {
       if (context.serving) throw new UfsError('UFS_STORE_IN_USE', 'Cannot serve the store: it is being served already');
@@ -90,8 +92,4 @@ async function servePlugins(context: Context, log: Logger, flags: ServeFlags & {
   }
   if (docker !== undefined) context.io.err(`ufs: serving Docker's graph driver "${docker}"\n`);
   context.io.err(`ufs: serving Docker's volume driver "${volumes}"\n`);
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((done) => (signal.aborted ? done() : signal.addEventListener('abort', () => done())));
 }

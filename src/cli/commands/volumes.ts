@@ -8,6 +8,7 @@ import { humanSize, parseSize } from '../../store/size-text.ts';
 import type { Context } from '../context.ts';
 import { age, bytes, counted, json, table } from '../output.ts';
 import { withProgress } from '../progress.ts';
+import { repeated } from '../repeated.ts';
 import { forEachSubject } from '../report.ts';
 import { writeArchive } from '../write-archive.ts';
 
@@ -150,11 +151,11 @@ function described({ name, created, options, layer }: Volume): { name: string; c
 }
 
 function optionsOption(): Option {
-  return new Option('-o, --opt <key=value>', 'an option of the volume ("ufs volume create --help" tells them); may be given several times').argParser((value: string, previous: string[] = []) => [...previous, value]);
+  return new Option('-o, --opt <key=value>', 'an option of the volume ("ufs volume create --help" tells them); may be given several times').argParser(repeated);
 }
 
 function labelOption(): Option {
-  return new Option('--filter <label=KEY[=VALUE]>', 'those that have a label (option label.KEY); may be given several times').argParser((value: string, previous: string[] = []) => [...previous, value]);
+  return new Option('--filter <label=KEY[=VALUE]>', 'those that have a label (option label.KEY); may be given several times').argParser(repeated);
 }
 
 /** "key=value", or "key" alone, which is empty: as docker volume create -o. */
